@@ -1,0 +1,7 @@
+"""Post-processors: probabilities in, probabilities out."""
+
+from segtrain.postprocess.morphology import Morphology
+from segtrain.postprocess.pipeline import Pipeline
+from segtrain.postprocess.threshold import Threshold
+
+__all__ = ["Morphology", "Pipeline", "Threshold"]
