@@ -1,0 +1,164 @@
+"""What the simulated mistakes of annotators share: which objects they touch, and how these are redrawn."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from scipy import ndimage
+from skimage.measure import label
+
+from segtrain.errors import ConfigError
+from segtrain.types import IGNORE
+
+__all__ = ["Corruption", "Draw", "ObjectCorruption", "Shape", "find_shapes", "replace", "require", "require_kinds"]
+
+
+class Corruption(Protocol):
+    """An annotator's mistake: given a right mask, the mask that he would have drawn."""
+
+    @property
+    def least_kinds(self) -> int:
+        """How many classes of objects it needs; class 0 of exclusive labels is the surroundings and not counted."""
+
+    def __call__(self, mask: np.ndarray, num_classes: int, rng: np.random.Generator) -> np.ndarray:
+        """`mask` (H, W) uint8 class numbers, or (K, H, W) planes of 0 and 1; it is not changed, ignored pixels stay."""
+
+
+def require(holds: bool, owner: object, key: str, law: str) -> None:
+    """Refuse a parameter that breaks its law.
+
+    Raises:
+        ConfigError: `holds` is false.
+    """
+    if not holds:
+        name = type(owner).__name__
+        raise ConfigError(f"The '{key}' of {name} must be {law}, got {getattr(owner, key)}")
+
+
+def require_kinds(corruption: Corruption, num_classes: int, overlapping: bool) -> None:
+    """Refuse a corruption that the data's classes leave nothing to do for.
+
+    Raises:
+        ConfigError: too few classes of objects.
+    """
+    kinds = num_classes if overlapping else num_classes - 1
+    if kinds < corruption.least_kinds:
+        name = type(corruption).__name__
+        raise ConfigError(f"{name} needs at least {corruption.least_kinds} classes of objects, the data have {kinds}")
+
+
+class Shape(NamedTuple):
+    """One object: connected pixels of one class, cut out of the mask; it may reach beyond the mask's border."""
+
+    pixels: np.ndarray
+    """(h, w) bool."""
+    top: int
+    left: int
+    kind: int
+    """Its class."""
+    size: tuple[int, ...]
+    """(H, W) of the mask."""
+
+    @property
+    def diameter(self) -> float:
+        """Of the disc of equal area, in pixels."""
+        return 2 * float(np.sqrt(self.pixels.sum() / np.pi))
+
+    def padded(self, margin: int) -> "Shape":
+        """Add a margin of pixels, as far as the mask has them."""
+        height, width = self.pixels.shape
+        above, left = min(margin, self.top), min(margin, self.left)
+        below = min(margin, self.size[0] - self.top - height)
+        right = min(margin, self.size[1] - self.left - width)
+        pixels = np.pad(self.pixels, ((above, below), (left, right)))
+        return self._replace(pixels=pixels, top=self.top - above, left=self.left - left)
+
+    def within(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the part of `mask` (H, W) under it, as a view, and the part of its pixels that lies on the mask."""
+        top, left = max(0, -self.top), max(0, -self.left)
+        pixels = self.pixels[top : max(0, mask.shape[0] - self.top), left : max(0, mask.shape[1] - self.left)]
+        rows = slice(self.top + top, self.top + top + pixels.shape[0])
+        columns = slice(self.left + left, self.left + left + pixels.shape[1])
+        return mask[rows, columns], pixels
+
+
+class Draw(NamedTuple):
+    """The random numbers of one mistake."""
+
+    strength: float
+    """In [0, 1): from the least to the most."""
+    turn: float
+    """In [0, 1): a direction."""
+    rng: np.random.Generator
+    """For what differs between the objects of a sample in any case."""
+
+
+def find_shapes(mask: np.ndarray) -> list[Shape]:
+    """Give the connected components (8 neighbours) of each class but 0, the largest first; `mask` (H, W) uint8."""
+    labels = label(np.where(mask == IGNORE, 0, mask), background=0, connectivity=2)  # (H, W)
+    shapes = []
+    for number, window in enumerate(ndimage.find_objects(labels), start=1):
+        pixels = labels[window] == number
+        kind = int(mask[window][pixels][0])
+        shapes.append(Shape(pixels, window[0].start, window[1].start, kind, mask.shape))
+    return sorted(shapes, key=lambda shape: -int(shape.pixels.sum()))
+
+
+def replace(mask: np.ndarray, shape: Shape, redrawn: Shape) -> None:
+    """Draw `redrawn` into `mask` (H, W) in the place of `shape`; what it leaves becomes what lies around `shape`."""
+    patch, pixels = shape.padded(1).within(mask)
+    left_behind = pixels & (patch == shape.kind)
+    patch[left_behind] = _surroundings(patch, pixels)[left_behind]
+    patch, pixels = redrawn.within(mask)
+    patch[pixels & (patch != IGNORE)] = redrawn.kind
+
+
+def _surroundings(patch: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Give for each pixel of `patch` (h, w) what lies around the object `pixels`: class 0 if it touches that anywhere.
+
+    Without class 0, as in scenes where every pixel belongs to something, it is the nearest label.
+    """
+    ring = (cv2.dilate(pixels.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~pixels & (patch != IGNORE)
+    if not ring.any() or (patch[ring] == 0).any():
+        return np.zeros_like(patch)
+    rows, columns = ndimage.distance_transform_edt(~ring, return_distances=False, return_indices=True)
+    return patch[rows, columns]
+
+
+@dataclass(kw_only=True)
+class ObjectCorruption(ABC):
+    """The shared home of mistakes that redraw one object at a time; a final class says how.
+
+    Redrawn objects lie on top of what they meet, the smaller on top of the larger.
+
+    Args:
+        rate: share of the samples (or of the objects, see `per`) that are touched, in [0, 1].
+        per: "sample": one coin and one strength for the whole sample, an annotator's habit. "object": for each object.
+    """
+
+    rate: float = 1.0
+    per: Literal["sample", "object"] = "sample"
+
+    def __post_init__(self) -> None:
+        require(0 <= self.rate <= 1, self, "rate", "in [0, 1]")
+        require(self.per in ("sample", "object"), self, "per", '"sample" or "object"')
+
+    @property
+    def least_kinds(self) -> int:
+        return 1
+
+    def __call__(self, mask: np.ndarray, num_classes: int, rng: np.random.Generator) -> np.ndarray:
+        changed = mask.copy()
+        planes = changed[None] if mask.ndim == 2 else changed  # (1, H, W) or (K, H, W)
+        found = [(plane, shape) for plane in planes for shape in find_shapes(plane)]
+        draws = rng.random((1 if self.per == "sample" else len(found), 3))
+        for (plane, shape), (coin, strength, turn) in zip(found, np.broadcast_to(draws, (len(found), 3)), strict=True):
+            if coin < self.rate:
+                replace(plane, shape, self._redraw(shape, Draw(strength, turn, rng)))
+        return changed
+
+    @abstractmethod
+    def _redraw(self, shape: Shape, draw: Draw) -> Shape:
+        """Give the object as it would have been drawn."""
