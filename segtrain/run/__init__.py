@@ -1,0 +1,9 @@
+"""What each command does: takes a config, gives plain results."""
+
+from segtrain.run.benchmark import benchmark
+from segtrain.run.check_data import check_data
+from segtrain.run.evaluate import evaluate
+from segtrain.run.predict import predict
+from segtrain.run.train import train
+
+__all__ = ["benchmark", "check_data", "evaluate", "predict", "train"]

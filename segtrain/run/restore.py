@@ -1,0 +1,81 @@
+"""A trained run brought back: its config, and a task with the weights its checkpoint delivers."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from segtrain.config import check
+from segtrain.errors import CheckpointError
+from segtrain.models import FlipTTA
+from segtrain.noise import NoiseStrategy
+from segtrain.run.build import Plan, build_model, make, plan
+from segtrain.run.weights import find_checkpoint, load_weights
+from segtrain.training import SemanticTask
+
+__all__ = ["Restored", "restore"]
+
+
+class Restored(NamedTuple):
+    """A run, ready to predict."""
+
+    folder: Path
+    cfg: DictConfig
+    plan: Plan
+    task: SemanticTask
+
+
+def restore(cfg: DictConfig) -> Restored:
+    """Bring back the run that a command's config names by `run` or `ckpt_path`.
+
+    Raises:
+        CheckpointError: no such run, or a checkpoint that cannot be loaded.
+        ConfigError: the run's own config no longer builds.
+    """
+    folder, checkpoint = find_checkpoint(cfg.run, cfg.ckpt_path)
+    run_cfg = _config(folder)
+    for key, value in (cfg.get("data") or {}).items():
+        if value is not None and key in run_cfg.data:
+            run_cfg.data[key] = value
+    # A saved config names what is built: it is checked like one from the command line.
+    check(run_cfg, overrides=[f"allow_targets={list(cfg.allow_targets)}"])
+    run_cfg.model = _without_download(run_cfg.model)
+    wanted = plan(run_cfg)
+    model = build_model(run_cfg, wanted.data)
+    load_weights(model, checkpoint)
+    task = make(
+        run_cfg.task,
+        model=model,
+        criterion=wanted.criterion,
+        strategy=NoiseStrategy(),
+        classes=list(wanted.data.classes),
+        overlapping=wanted.data.overlapping,
+        window=wanted.data.size,
+        tta=_augmentation(cfg.tta),
+        predict_with="student",
+        _partial_=False,
+        **({"overlap": cfg.overlap} if "overlap" in cfg else {}),
+    )
+    return Restored(folder, run_cfg, wanted, task.eval())
+
+
+def _config(folder: Path) -> DictConfig:
+    file = folder / "config.yaml"
+    if not file.exists():
+        raise CheckpointError(f"{folder} is no run's folder: it has no config.yaml. Name it by run=<folder>.")
+    cfg = OmegaConf.load(file)
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def _without_download(model: DictConfig) -> DictConfig:
+    """The checkpoint holds the weights: nothing is fetched for an encoder."""
+    if "encoder_weights" in model:
+        model.encoder_weights = None
+    return model
+
+
+def _augmentation(tta: str):  # type: ignore[no-untyped-def]
+    if tta == "none":
+        return None
+    return lambda predict: FlipTTA(predict, rotations=tta == "dihedral")

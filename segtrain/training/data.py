@@ -1,0 +1,210 @@
+"""The data module: once an epoch it asks the strategy who is drawn; it knows no loss, no logits, no strategy."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from segtrain.data.augment import Augment
+from segtrain.data.draw import Draw, epoch_draws
+from segtrain.data.labels import RevisedLabels
+from segtrain.data.sample import Case, EvaluationSet, PlainSet, TrainingSet, collate
+from segtrain.data.source import DataSet, Source
+from segtrain.data.view import ModelView
+from segtrain.errors import CheckpointError, DataError
+from segtrain.noise.base import NoiseStrategy
+from segtrain.seeds import derive_seed
+from segtrain.training.loading import EpochBatches, TrainingLoader, set_up_worker
+from segtrain.types import Batch
+
+__all__ = ["SegmentationData"]
+
+
+class SegmentationData(LightningDataModule):
+    """Feed training, validation and test from the splits of a data set.
+
+    The training loader is made once. Its sampler works out each epoch's order in the main process when Lightning
+    asks for an iterator, from the number of batches trained so far; so an order is never stale, workers live on, and
+    a resumed run goes on with the very next batch. See docs/decisions/0003-one-training-loader.md.
+
+    Args:
+        data: settings of the loaders.
+        splits: the sources.
+        strategy: asked for the audit and the sample weights.
+        augment: for the training images.
+        revised: labels that a strategy rewrites.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: DataSet,
+        splits: Mapping[str, Source],
+        strategy: NoiseStrategy,
+        augment: Augment,
+        revised: RevisedLabels,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.data = data
+        self.splits = splits
+        self.strategy = strategy
+        self.augment = augment
+        self.revised = revised
+        self.seed = seed
+        self.audited = -1
+        self.revision = 0
+        self.workers: dict[str, Any] = {
+            "num_workers": data.num_workers,
+            "persistent_workers": data.num_workers > 0,
+            "worker_init_fn": set_up_worker,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+    # Loaders
+
+    def train_dataloader(self) -> TrainingLoader:
+        source = self.splits["train"]
+        dataset = TrainingSet(source, self.data.size, self.data.fit, self.augment, self.revised, self.seed)
+        batches = EpochBatches(self._position, self._draws, self.data.batch_size, self.steps_per_epoch)
+        return TrainingLoader(dataset, batch_sampler=batches, collate_fn=self._collate, **self.workers)
+
+    def val_dataloader(self) -> DataLoader[Case]:
+        return self.evaluation_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Case]:
+        return self.evaluation_loader("test")
+
+    def evaluation_loader(self, split: str) -> DataLoader[Case]:
+        """Give lists of cases of a split, this process's share of it."""
+        source = self.splits[split]
+        dataset = EvaluationSet(source, self.data.size, self.data.fit, self._share(len(source)))
+        return DataLoader(dataset, batch_size=self.data.batch_size, collate_fn=list, **self.workers)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in an epoch, on each process; what is left over waits for another epoch."""
+        total = len(self.splits["train"])
+        steps = total // (self.data.batch_size * self._world_size)
+        if steps == 0:
+            raise DataError(
+                f"{total} training samples do not fill one batch of {self.data.batch_size} on {self._world_size} "
+                f"device(s): set data.batch_size to at most {max(1, total // self._world_size)}."
+            )
+        return steps
+
+    # Who is drawn
+
+    def _position(self) -> tuple[int, int]:
+        """Give the epoch to draw and how many of its batches are trained already.
+
+        Lightning restores this count before it asks for an iterator, and skips no data itself when it resumes.
+        """
+        trained = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready  # type: ignore[union-attr]
+        return divmod(trained, self._limited_steps)
+
+    @property
+    def _limited_steps(self) -> int:
+        """Batches in an epoch under the trainer's limit_train_batches."""
+        limit = self.trainer.limit_train_batches  # type: ignore[union-attr]
+        steps = self.steps_per_epoch
+        return max(1, min(steps, limit) if isinstance(limit, int) else int(steps * (1.0 if limit is None else limit)))
+
+    def _draws(self, epoch: int) -> list[Draw]:
+        """Give this process's draws of an epoch, after the epoch's audit."""
+        if self.audited != epoch:
+            self._audit(epoch)
+        samples = self.splits["train"].samples
+        weights = self.strategy.sample_weights(samples, epoch).cpu()
+        if not self.strategy.uses_unlabelled:
+            weights = weights * samples.labelled
+        in_a_step = self.data.batch_size * self._world_size
+        total = self.steps_per_epoch * in_a_step
+        if self.trainer.overfit_batches:  # type: ignore[union-attr]
+            total = self._limited_steps * in_a_step
+            weights = weights[:total]  # the same few samples, each once an epoch
+        if not weights.any():
+            raise DataError("No training sample has a mask: see data.masks, or choose a strategy that needs none.")
+        return epoch_draws(weights, total, self.seed, epoch, self.revision)[self._rank :: self._world_size]
+
+    def plain_draws(self, epoch: int) -> list[Draw]:
+        """Give an epoch's draws with equal weights and no audit, for a loader that runs without a trainer."""
+        return epoch_draws(torch.ones(len(self.splits["train"])), len(self.splits["train"]), self.seed, epoch)
+
+    def _audit(self, epoch: int) -> None:
+        task = self.trainer.lightning_module  # type: ignore[union-attr]
+        view = self._view()
+        # The audit must not move what training draws from, or a run resumed after it would differ.
+        with torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []), torch.no_grad():
+            torch.manual_seed(derive_seed(self.seed, epoch))
+            self.strategy.audit(view, epoch)
+        self.audited = epoch
+        rewritten = torch.tensor(float(view.rewritten), device=task.device)
+        if self._reduce(rewritten) > 0:
+            self.revision += 1
+
+    def _view(self) -> ModelView:
+        task: Any = self.trainer.lightning_module  # type: ignore[union-attr]
+        source = self.splits["train"]
+        dataset = PlainSet(source, self.data.size, self.data.fit, self.revised, self._share(len(source)))
+        dataset.revision = self.revision
+        workers = {**self.workers, "persistent_workers": False}
+        loader = DataLoader(dataset, batch_size=self.data.batch_size, collate_fn=list, **workers)
+        return ModelView(
+            source,
+            loader,
+            self._collate,
+            task.receive,
+            task.predict_each,
+            self._reduce,
+            self.revised,
+            self.revision + 1,
+        )
+
+    def _collate(self, samples: Sequence[Batch]) -> Batch:
+        return collate(samples, len(self.data.classes))
+
+    # Processes
+
+    @property
+    def _world_size(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
+
+    def _share(self, total: int) -> range:
+        return range(self._rank, total, self._world_size)
+
+    def _reduce(self, table: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(table, reduce_op="sum")  # type: ignore[union-attr]
+
+    # Checkpoint
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "audited": self.audited,
+            "revision": self.revision,
+            "samples": len(self.splits["train"]),
+            "steps_per_epoch": self.steps_per_epoch,
+            "fingerprint": self.splits["train"].fingerprint(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        changed = [
+            f"{name} was {state[name]} and is {now}"
+            for name, now in self.state_dict().items()
+            if name in ("samples", "steps_per_epoch") and state[name] != now
+        ]
+        if changed:
+            raise CheckpointError(
+                f"The run cannot go on from this checkpoint: {'; '.join(changed)}. Use the data, data.batch_size and "
+                "number of devices that it was started with, or start a new run."
+            )
+        self.audited = state["audited"]
+        self.revision = state["revision"]

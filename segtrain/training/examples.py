@@ -1,0 +1,81 @@
+"""The best and the worst predictions of a test, kept small, for the report."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from segtrain.picture import visible
+from segtrain.training.prediction import Prediction
+from segtrain.types import IGNORE
+
+__all__ = ["Examples"]
+
+MAX_SIDE = 256
+
+
+class _Example(NamedTuple):
+    dice: float
+    id: str
+    pictures: dict[str, np.ndarray]
+
+
+class Examples:
+    """Keep the `keep` worst and best images by Dice against the given label; memory does not grow with the split."""
+
+    def __init__(self, overlapping: bool, keep: int = 6) -> None:
+        self.overlapping = overlapping
+        self.keep = keep
+        self.worst: list[_Example] = []
+        self.best: list[_Example] = []
+
+    def offer(
+        self, prediction: Prediction, predicted: np.ndarray, refined: np.ndarray | None, row: dict[str, Any]
+    ) -> None:
+        """Take an image in if it is among the best or the worst; masks (H, W) or (K, H, W) uint8."""
+        dice = row["image_dice"]
+        if np.isnan(dice):
+            return
+        is_worse = len(self.worst) < self.keep or dice < self.worst[-1].dice
+        is_better = len(self.best) < self.keep or dice > self.best[-1].dice
+        if not (is_worse or is_better):
+            return
+        masks = {"given": prediction.label, **prediction.references, "prediction": predicted}
+        if refined is not None:
+            masks["post"] = refined
+        pictures = {name: _small(self._flat(mask), cv2.INTER_NEAREST) for name, mask in masks.items()}
+        example = _Example(
+            dice, prediction.id, {"image": _small(visible(prediction.image)[..., ::-1], cv2.INTER_AREA), **pictures}
+        )
+        self.worst = sorted([*self.worst, example], key=lambda e: e.dice)[: self.keep]
+        self.best = sorted([*self.best, example], key=lambda e: -e.dice)[: self.keep]
+
+    def _flat(self, mask: np.ndarray) -> np.ndarray:
+        """Give one plane: class numbers, or for overlapping classes a bit for each."""
+        if not self.overlapping:
+            return mask
+        bits = sum((plane == 1).astype(np.uint8) << k for k, plane in enumerate(mask[:7]))
+        return np.where((mask == IGNORE).all(axis=0), IGNORE, bits).astype(np.uint8)
+
+    def write(self, folder: Path) -> None:
+        """Write `examples/<kind>/<id>/<picture>.png` and `examples.json`."""
+        listed = []
+        for kind, examples in (("worst", self.worst), ("best", self.best)):
+            for example in examples:
+                place = folder / "examples" / kind / example.id
+                place.mkdir(parents=True, exist_ok=True)
+                for name, picture in example.pictures.items():
+                    cv2.imwrite(str(place / f"{name}.png"), picture)
+                relative = str(place.relative_to(folder))
+                listed.append({"id": example.id, "kind": kind, "dice": float(example.dice), "folder": relative})
+        (folder / "examples.json").write_text(json.dumps({"overlapping": self.overlapping, "examples": listed}))
+
+
+def _small(picture: np.ndarray, interpolation: int) -> np.ndarray:
+    scale = MAX_SIDE / max(picture.shape[:2])
+    if scale >= 1:
+        return np.ascontiguousarray(picture)
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    return cv2.resize(np.ascontiguousarray(picture), size, interpolation=interpolation)

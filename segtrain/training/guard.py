@@ -1,0 +1,65 @@
+"""The guard: a step with a non-finite loss or gradient never reaches the weights, and costs no synchronisation."""
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from segtrain.errors import TrainingError
+
+__all__ = ["NonFiniteGuard"]
+
+
+class NonFiniteGuard(nn.Module):
+    """Mask and count non-finite steps on the device.
+
+    A masked step's gradient counts as zero. Under DDP the gradient is looked at after its reduction, so that every
+    process masks the same steps.
+
+    Args:
+        patience: steps in a row that may be masked before `check` ends the training, >= 1.
+    """
+
+    in_a_row: Tensor
+    in_all: Tensor
+    loss_finite: Tensor
+
+    def __init__(self, patience: int) -> None:
+        super().__init__()
+        self.patience = patience
+        self.register_buffer("in_a_row", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("in_all", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("loss_finite", torch.ones((), dtype=torch.bool), persistent=False)
+
+    def loss(self, loss: Tensor) -> Tensor:
+        """Note whether the loss is finite, and cut the graph under one that is not.
+
+        A cut loss adds nothing to the gradient, so that no other process's gradient is spoiled by it.
+        """
+        finite = loss.isfinite()
+        self.loss_finite.logical_and_(finite)
+        return torch.where(finite, loss, torch.full_like(loss, torch.nan))
+
+    def gradients(self, optimizer: Optimizer) -> None:
+        """Set all gradients to zero if one of them is non-finite, and count."""
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        finite = torch.stack(torch._foreach_norm(gradients)).sum().isfinite()
+        for gradient in gradients:
+            gradient.masked_fill_(~finite, 0.0)
+        masked = ~(finite & self.loss_finite)
+        self.in_a_row.copy_(torch.where(masked, self.in_a_row + 1, 0))
+        self.in_all.add_(masked)
+        self.loss_finite.fill_(True)
+
+    def check(self) -> int:
+        """Wait for the device and give the number of masked steps so far.
+
+        Raises:
+            TrainingError: the last `patience` steps were all masked.
+        """
+        in_a_row, in_all = torch.stack([self.in_a_row, self.in_all]).tolist()
+        if in_a_row >= self.patience:
+            raise TrainingError(
+                f"The last {in_a_row} steps had a non-finite loss or gradient and were left out; the weights are still "
+                "finite. Lower optimizer.lr, set trainer.gradient_clip_val=1, or use trainer.precision=32-true."
+            )
+        return in_all
