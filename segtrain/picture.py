@@ -52,7 +52,7 @@ def visible(image: np.ndarray) -> np.ndarray:
     low, high = np.percentile(shown, (1, 99))
     stretched = (shown.astype(np.float32) - low) / max(high - low, 1e-6)
     eight_bits = np.rint(stretched.clip(0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(eight_bits, (*image.shape[:2], 3)))
+    return np.array(np.broadcast_to(eight_bits, (*image.shape[:2], 3)))  # a copy, as a broadcast cannot be drawn on
 
 
 def draw_outlines(canvas: np.ndarray, label: np.ndarray, colours: dict[int, str], thickness: int = 1) -> None:
