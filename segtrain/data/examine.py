@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from segtrain.data.records import RecordSource
 from segtrain.data.source import DataSet, Item, Source
 from segtrain.errors import DataError
+from segtrain.picture import BACKGROUND
 from segtrain.types import IGNORE
 
 __all__ = ["Examined", "Finding", "agreement"]
@@ -98,7 +99,7 @@ class Examined(Dataset[Finding]):
         if label is None:
             return
         finding.pixels = _class_pixels(label, len(self.classes))
-        shown = [number for number, name in enumerate(self.classes) if name.lower() != "background"]
+        shown = [number for number, name in enumerate(self.classes) if name != BACKGROUND]
         if finding.pixels[-1] == label.size:
             finding.notes.append("masks that are ignored everywhere")
         elif not finding.pixels[shown].any():

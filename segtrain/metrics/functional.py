@@ -6,6 +6,7 @@ A confusion matrix has the label's class in the row and the predicted class in t
 import torch
 from torch import Tensor
 
+from segtrain.picture import BACKGROUND
 from segtrain.types import IGNORE
 
 __all__ = [
@@ -123,7 +124,7 @@ def frequency_weighted(scores: Tensor, pixels: Tensor) -> Tensor:
 
 def mean_over(scores: Tensor, classes: list[str]) -> Tensor:
     """Mean over the classes that occur (those not NaN), a class named "background" left out: (C,) -> ()."""
-    kept = torch.tensor([name != "background" for name in classes], device=scores.device)
+    kept = torch.tensor([name != BACKGROUND for name in classes], device=scores.device)
     return scores.where(kept, torch.nan).nanmean()
 
 
