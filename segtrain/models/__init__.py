@@ -9,12 +9,13 @@ from segtrain.models.normalize import Normalize
 from segtrain.models.overlapping import OverlappingLogits
 from segtrain.models.pyramid import fpn, pan, pspnet, upernet
 from segtrain.models.semantic import linknet, manet, unet, unetplusplus
+from segtrain.models.teacher import EmaTeacher, average
 from segtrain.models.transformer import dpt, segformer
 from segtrain.models.tta import FlipTTA
 from segtrain.models.unet_plain import UNetPlain
 
 __all__ = [
-    "DropoutProbs", "FlipTTA", "Normalize", "OverlappingLogits", "UNetPlain", "deeplabv3", "deeplabv3plus", "dpt",
+    "DropoutProbs", "EmaTeacher", "FlipTTA", "Normalize", "OverlappingLogits", "UNetPlain", "average", "deeplabv3", "deeplabv3plus", "dpt",
     "encoder_names", "encoder_parameters", "evaluating", "fpn", "freeze_encoder", "frozen_batchnorm", "linknet",
     "manet", "mc_dropout_probs", "pan", "predict_each", "predict_probs", "pspnet", "segformer", "stream_probs", "unet",
     "unetplusplus", "upernet",

@@ -28,6 +28,11 @@ class NoiseStrategy(nn.Module):
     def attach(self, model: nn.Module, samples: Samples) -> None:
         """Once, before a checkpoint loads: copy a teacher or a peer, size the buffers for N samples."""
 
+    @property
+    def restarts(self) -> dict[int, float]:
+        """Epochs at which the learning rate's schedule starts anew, with the factor on the rate from there on."""
+        return {}
+
     # Between epochs, asked by the data module.
 
     def audit(self, view: TrainingView, epoch: int) -> None:

@@ -1,9 +1,9 @@
-"""Pacing functions: how much of the data a curriculum draws at which point of its growth."""
+"""How things grow in the course of a training: the share of the data in use, the share of a loss term."""
 
 import math
 from typing import Literal
 
-__all__ = ["Pacing", "pace"]
+__all__ = ["Pacing", "pace", "sigmoid_rampup"]
 
 Pacing = Literal["linear", "root", "step"]
 
@@ -27,3 +27,12 @@ def pace(kind: Pacing, start: float, progress: float) -> float:
     if kind == "root":
         return math.sqrt(start**2 + (1.0 - start**2) * progress)
     return start + (1.0 - start) * progress
+
+
+def sigmoid_rampup(progress: float) -> float:
+    """Give exp(-5 (1 - progress)^2), from near 0 up to 1 at progress 1 and after (Laine and Aila 2017, section 2.1).
+
+    >>> round(sigmoid_rampup(0.0), 4), sigmoid_rampup(2.0)
+    (0.0067, 1.0)
+    """
+    return math.exp(-5.0 * (1.0 - min(1.0, max(0.0, progress))) ** 2)
