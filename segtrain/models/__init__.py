@@ -15,8 +15,8 @@ from segtrain.models.tta import FlipTTA
 from segtrain.models.unet_plain import UNetPlain
 
 __all__ = [
-    "DropoutProbs", "EmaTeacher", "FlipTTA", "Normalize", "OverlappingLogits", "UNetPlain", "average", "deeplabv3", "deeplabv3plus", "dpt",
-    "encoder_names", "encoder_parameters", "evaluating", "fpn", "freeze_encoder", "frozen_batchnorm", "linknet",
-    "manet", "mc_dropout_probs", "pan", "predict_each", "predict_probs", "pspnet", "segformer", "stream_probs", "unet",
-    "unetplusplus", "upernet",
+    "DropoutProbs", "EmaTeacher", "FlipTTA", "Normalize", "OverlappingLogits", "UNetPlain", "average", "deeplabv3",
+    "deeplabv3plus", "dpt", "encoder_names", "encoder_parameters", "evaluating", "fpn", "freeze_encoder",
+    "frozen_batchnorm", "linknet", "manet", "mc_dropout_probs", "pan", "predict_each", "predict_probs", "pspnet",
+    "segformer", "stream_probs", "unet", "unetplusplus", "upernet",
 ]  # fmt: skip
