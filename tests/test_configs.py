@@ -19,7 +19,7 @@ OPTIONS = [
 ]
 FILES = sorted(config.config_dir().rglob("*.yaml"))
 
-SUPPLIED = {"classes", "overlapping", "window", "references", "total_steps"}
+SUPPLIED = {"classes", "overlapping", "window", "references", "total_steps", "restarts"}
 """Plain parameters that complete a partial: they follow from the data and the trainer, and no user chooses them."""
 
 

@@ -33,12 +33,26 @@ class Chain(NoiseStrategy):
         self.sides = frozenset().union(*(member.sides for member in members.values()))
         self.uses_unlabelled = any(member.uses_unlabelled for member in members.values())
 
+    @staticmethod
+    def of(members: Mapping[str, NoiseStrategy]) -> NoiseStrategy:
+        """Give the strategy that these make together: none is the baseline, one is itself."""
+        if not members:
+            return NoiseStrategy()
+        return next(iter(members.values())) if len(members) == 1 else Chain(members)
+
     def _each(self) -> list[NoiseStrategy]:
         return list(self.members.values())  # type: ignore[arg-type]
 
     @property
     def names_terms(self) -> bool:
         return self._terms_owner is not None
+
+    @property
+    def restarts(self) -> dict[int, float]:
+        found: dict[int, float] = {}
+        for member in self._each():
+            found |= member.restarts
+        return found
 
     def attach(self, model: nn.Module, samples: Samples) -> None:
         for member in self._each():

@@ -18,6 +18,7 @@ from segtrain.data.cache import CachedSource
 from segtrain.data.corrupt import CorruptedSource, CorruptionChain
 from segtrain.data.labels import RevisedLabels
 from segtrain.data.source import DataSet, Source
+from segtrain.data.trusted import Trusted
 from segtrain.errors import ConfigError, DataError, SegtrainError
 from segtrain.losses import WeightedSum
 from segtrain.models import OverlappingLogits
@@ -79,7 +80,7 @@ def plan(cfg: DictConfig) -> Plan:
         attempt(lambda: make(cfg.data)),
         attempt(lambda: CorruptionChain(steps=_members(cfg.corruption)) if cfg.corruption else None),
         attempt(lambda: WeightedSum(_members(cfg.loss), dict(cfg.loss_weights))),
-        attempt(lambda: _strategy(_members(cfg.noise))),
+        attempt(lambda: Chain.of(_members(cfg.noise))),
         attempt(lambda: build_postprocess(cfg.postprocess)),
         attempt(lambda: make(cfg.augmentation)),
     ]
@@ -133,6 +134,9 @@ def build_sources(cfg: DictConfig, wanted: Plan) -> Mapping[str, Source]:
     if wanted.corruption is not None:
         kinds = {"num_classes": len(wanted.data.classes), "overlapping": wanted.data.overlapping, "seed": cfg.seed}
         splits = {name: CorruptedSource(source, wanted.corruption, **kinds) for name, source in splits.items()}
+    trusted = Trusted(**cfg.trusted)
+    other = None if trusted.split == "train" else splits[trusted.split]
+    splits = {**splits, "train": trusted.training(splits["train"], other)}
     if wanted.data.cache:
         splits = {name: CachedSource(source) for name, source in splits.items()}
     return splits
@@ -172,12 +176,6 @@ def _members(node: Mapping[str, Any]) -> dict[str, Any]:
     if faults:
         raise ConfigError("the config cannot be built:", faults)
     return members
-
-
-def _strategy(members: dict[str, NoiseStrategy]) -> NoiseStrategy:
-    if not members:
-        return NoiseStrategy()
-    return next(iter(members.values())) if len(members) == 1 else Chain(members)
 
 
 def quieten() -> None:

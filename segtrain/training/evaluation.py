@@ -70,13 +70,17 @@ class Evaluation(nn.Module):
         predicted = prediction.probs.argmax(dim=CLASS_AXIS)  # (H, W) or (K, H, W)
         for suffix, label in self._labels(prediction):
             self.regions[suffix].update(predicted, label)
-            self.image_dice[suffix].update(self._image_dice(predicted, label))
+            self.image_dice[suffix].update(self._mean(self._image_dice(predicted, label)))
 
     def _image_dice(self, predicted: Tensor, label: Tensor) -> Tensor:
-        """Give one image's mean Dice, on its device; NaN where no class occurs."""
+        """Give one image's Dice of each class, on its device; NaN where a class does not occur."""
         if self.overlapping:
-            return dice(binary_confusions(predicted, label))[..., 1].nanmean()
-        return mean_over(dice(confusion(predicted, label, len(self.classes))), self.classes)
+            return dice(binary_confusions(predicted, label))[..., 1]
+        return dice(confusion(predicted, label, len(self.classes)))
+
+    def _mean(self, scores: Tensor) -> Tensor:
+        """Give the mean over the classes, without the background and those that do not occur."""
+        return scores.nanmean() if self.overlapping else mean_over(scores, self.classes)
 
     def add_loss(self, criterion: Criterion, prediction: Prediction) -> None:
         """Count the loss at full scale, against the given label."""
@@ -116,12 +120,14 @@ class Evaluation(nn.Module):
     def _image_scores(self, predicted: Tensor, label: Tensor, suffix: str) -> dict[str, float]:
         """Give one image's Dice, IoU and boundary scores."""
         outline = boundary_scores(predicted.numpy(), label.numpy(), len(self.classes), self.tolerance)
-        row = {f"image_dice{suffix}": float(self._image_dice(predicted, label))}
-        for name, values in (("boundary_f1", outline.f1), ("hd95", outline.hd95)):
-            each = torch.from_numpy(values)  # (C,)
-            mean = each.nanmean() if self.overlapping else mean_over(each, self.classes)
-            row[f"{name}{suffix}"] = float(mean)
-            row |= {f"{name}/{of}{suffix}": float(v) for of, v in zip(self.classes, values, strict=True)}
+        region = self._image_dice(predicted, label)
+        row = {}
+        for name, each in (
+            ("image_dice", region), ("image_iou", region / (2 - region)),
+            ("boundary_f1", torch.from_numpy(outline.f1)), ("hd95", torch.from_numpy(outline.hd95)),
+        ):  # fmt: skip
+            row[f"{name}{suffix}"] = float(self._mean(each))
+            row |= {f"{name}/{of}{suffix}": value for of, value in zip(self.classes, each.tolist(), strict=True)}
         return row
 
     def compute(self) -> dict[str, float]:

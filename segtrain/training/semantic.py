@@ -1,7 +1,8 @@
 """The semantic task: a model, a criterion and a noise strategy in one short training step."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -36,7 +37,8 @@ class SemanticTask(LightningModule):
         criterion: the loss.
         strategy: what to do about noise; attached already.
         optimizer: parameter groups -> optimiser.
-        scheduler: (optimiser, total_steps=...) -> learning-rate schedule, stepped after every optimiser step.
+        scheduler: (optimiser, total_steps=..., restarts=...) -> learning-rate schedule, stepped after every
+            optimiser step.
         classes: names in the order of the class numbers.
         overlapping: whether classes overlap.
         window: side in pixels of the largest piece predicted at once.
@@ -161,7 +163,9 @@ class SemanticTask(LightningModule):
         optimizer = build_optimizer(self.optimizer, self, self.encoder_lr_factor)
         if self.scheduler is None:
             return optimizer
-        schedule = self.scheduler(optimizer, total_steps=self._total_steps)
+        epochs = self.progress().max_epochs
+        restarts = {epoch * self._total_steps // epochs: factor for epoch, factor in self.strategy.restarts.items()}
+        schedule = self.scheduler(optimizer, total_steps=self._total_steps, restarts=restarts)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     # Prediction
@@ -235,3 +239,17 @@ class SemanticTask(LightningModule):
 
     def on_test_epoch_start(self) -> None:
         self.evaluation.reset()
+
+    def score(self, cases: Iterable[list[Case]], folder: Path, prefix: str) -> dict[str, float]:
+        """Score a split between two epochs and write what a report needs into a folder.
+
+        Args:
+            cases: this process's share, see `SegmentationData.evaluation_loader`.
+            folder: gets `images.csv` and more.
+            prefix: of the scores' names.
+        """
+        self.evaluation.reset()
+        for some in cases:
+            for prediction in self.predict_cases(some):
+                self.evaluation.add_thoroughly(prediction)
+        return self.evaluation.write(folder, prefix)

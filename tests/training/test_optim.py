@@ -174,3 +174,19 @@ def test_a_schedule_of_few_steps_is_finite(name: str, total: int) -> None:
 def test_out_of_range(schedule: Callable[..., Any], options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         rates(schedule, 10, **options)
+
+
+@pytest.mark.parametrize("shape", [constant, cosine, polynomial])
+def test_a_schedule_starts_anew_where_a_phase_does(shape: Callable[..., Any]) -> None:
+    """Each stretch is the schedule of its own length, with the factor of its phase."""
+    whole = rates(shape, 30, restarts={10: 0.5, 25: 2.0}, warmup_fraction=0.2)
+    parts = [(10, 1.0), (15, 0.5), (5, 2.0)]
+    assert whole == pytest.approx(
+        [factor * rate for steps, factor in parts for rate in rates(shape, steps, warmup_fraction=0.2)]
+    )
+
+
+def test_one_cycle_cannot_start_anew() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
+    with pytest.raises(ConfigError, match="use cosine"):
+        one_cycle(optimizer, 10, {5: 1.0})
