@@ -49,11 +49,14 @@ def check_data(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure segtrain against a bare training loop: speed"""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0].isidentifier():
-        given[0] = f"kind={given[0]}"
-    _ending_truly(lambda: _hydra("benchmark", given, lambda cfg: _run().benchmark(cfg)))
+    """Measure: noise study=chest_biased (what each strategy is worth), speed (against a bare loop)"""
+    kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
+    if kind.isidentifier() and kind != "noise":
+        given = [f"kind={kind}", *given]
+    elif kind != "noise":
+        given = [kind, *given] if kind else []
+    name = "benchmark_noise" if kind == "noise" else "benchmark"
+    _ending_truly(lambda: _hydra(name, given, lambda cfg: _run().benchmark(cfg)))
 
 
 def configs(arguments: Arguments = None) -> None:

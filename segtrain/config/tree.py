@@ -17,8 +17,11 @@ __all__ = ["STACKING", "resolved", "tree_faults"]
 STACKING = ("loss", "noise", "postprocess", "corruption", "callbacks", "logger")
 """Groups whose options add up; each option is one key."""
 
+_OPEN = ("loss_weights", "recipes")
+"""Settings at a config's top whose keys are the user's own."""
+
 _CHOICES = {
-    "kind": ("speed",),
+    "kind": ("speed", "noise"),
     "monitor_mode": ("min", "max"),
     "print_config": ("short", "full", "none"),
     "split": ("train", "val", "test"),
@@ -110,7 +113,7 @@ def _group_faults(key: str, node: Any, default: dict[str, Any]) -> Iterator[str]
             yield f"{key}: an object with a _target_ expected, got {shown(node)}"
     elif not isinstance(node, dict):
         yield f"{key}: keys expected, got {shown(node)}"
-    elif key != "loss_weights":
+    elif key not in _OPEN:
         for name in node:
             if name not in default:
                 yield f"{key}.{name}: there is no '{name}' in {key}{suggestion(name, list(default))}"

@@ -10,7 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from segtrain.errors import DataError
 
-__all__ = ["compare", "read_runs"]
+__all__ = ["compare", "markdown", "read_runs"]
 
 
 def read_runs(folder: Path, by: Sequence[str], scores: Sequence[str]) -> pd.DataFrame:
@@ -57,6 +57,11 @@ def compare(runs: pd.DataFrame, by: Sequence[str], scores: Sequence[str]) -> str
         spreads = [f" ± {group[score].std(ddof=1):.4f}" if len(group) > 1 else "" for score in scores]
         cells = [f"{group[score].mean():.4f}{spread}" for score, spread in zip(scores, spreads, strict=True)]
         lines.append([*map(str, setting), str(len(group)), *cells])
+    return markdown(lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Give a table whose first line is its head."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines]
     rows.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

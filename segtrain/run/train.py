@@ -31,7 +31,7 @@ def train(cfg: DictConfig, run_dir: Path) -> dict[str, float]:
         metrics = _run(cfg, run_dir)
     finally:
         # A run that failed or was interrupted has a report too, of what there is.
-        report = write_report(run_dir) if first_process() else None
+        report = write_report(run_dir) if cfg.report and first_process() else None
     if report is not None:
         console = Console()
         if any(name.startswith("test/") for name in metrics):

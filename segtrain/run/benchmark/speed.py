@@ -20,7 +20,7 @@ from segtrain.run.build import Parts, build
 from segtrain.training.loading import EpochBatches
 from segtrain.types import Batch
 
-__all__ = ["benchmark"]
+__all__ = ["speed"]
 
 ROUNDS = 5
 WARMUP = 2
@@ -48,7 +48,7 @@ class _InMemory(IterableDataset[Batch]):
         return itertools.cycle(self.batches)
 
 
-def benchmark(cfg: DictConfig) -> dict[str, float]:
+def speed(cfg: DictConfig) -> dict[str, float]:
     """Print seconds a step and the ratios to the bare loop; the arms take turns, so that a drift hits all alike.
 
     - bare: forward, loss, backward, optimiser on batches in memory.

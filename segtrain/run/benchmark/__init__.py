@@ -1,0 +1,15 @@
+"""benchmark: what is measured rather than believed - speed, cost, and what each noise strategy is worth."""
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from segtrain.run.benchmark.noise import noise
+from segtrain.run.benchmark.speed import speed
+
+__all__ = ["benchmark"]
+
+
+def benchmark(cfg: DictConfig) -> Any:
+    """Measure what `kind` names."""
+    return {"speed": speed, "noise": noise}[cfg.kind](cfg)
