@@ -4,28 +4,34 @@ import torch
 from torch import Tensor, nn
 
 from segtrain.errors import ConfigError
+from segtrain.models import EmaTeacher
 from segtrain.noise.base import NoiseStrategy
+from segtrain.noise.difficulty import RANKINGS, Ranking, difficulty, object_share
 from segtrain.noise.pacing import Pacing, pace
-from segtrain.types import CLASS_AXIS, Samples, Seen, TrainingView
+from segtrain.types import Samples, TrainingView
 
-__all__ = ["Curriculum", "class_balanced_disagreement"]
+__all__ = ["Curriculum"]
 
 
 class Curriculum(NoiseStrategy):
     """Draw the easiest share of the samples, and let it grow (Bengio et al. 2009; Kumar et al. 2010).
 
-    Difficulty is how much the model disagrees with a sample's label. Samples are ranked among those of like
-    object size, or small objects, which are mostly boundary, would all come last. Clean samples are always drawn.
-    A ranking costs one forward pass of the training set.
+    Samples are ranked among those of like object size, or small objects, which are mostly boundary, would all come
+    last. Clean samples are always drawn.
+
+    Costs: one forward pass of the training set in each ranking, two by the teacher; nothing in a step.
 
     Args:
         epochs: length of the training, in epochs, that `full_at` is a share of.
+        by: what makes a sample difficult: the model's or an averaged teacher's "disagreement" with its label, its
+            "loss", the "size" of its object (small is hard), or that it is not "clean"; see `difficulty`.
         start_fraction: share of the samples drawn right after the warm-up, in (0, 1].
         full_at: share of the epochs after which every sample is drawn, in (0, 1].
         pacing: how the share grows, see `pace`.
         warmup_epochs: epochs with every sample before the first ranking, >= 1: an untrained model ranks by chance.
         rank_every: epochs between two rankings, >= 1.
-        strata: number of object-size groups of equal count, >= 1.
+        strata: number of object-size groups of equal count, >= 1; by size there is one.
+        decay: of the teacher, when it is asked; in (0, 1).
     """
 
     difficulty: Tensor
@@ -34,18 +40,21 @@ class Curriculum(NoiseStrategy):
     def __init__(
         self,
         epochs: int,
+        by: Ranking = "disagreement",
         start_fraction: float = 0.3,
         full_at: float = 0.7,
         pacing: Pacing = "linear",
         warmup_epochs: int = 1,
         rank_every: int = 1,
         strata: int = 4,
+        decay: float = 0.99,
     ) -> None:
         super().__init__()
         faults = [
             f"The '{name}' of Curriculum must be {law}, got {value}"
             for name, value, law, holds in (
                 ("epochs", epochs, "at least 1 (give trainer.max_epochs)", epochs >= 1),
+                ("by", by, f"one of {', '.join(RANKINGS)}", by in RANKINGS),
                 ("start_fraction", start_fraction, "in (0, 1]", 0 < start_fraction <= 1),
                 ("full_at", full_at, "in (0, 1]", 0 < full_at <= 1),
                 ("warmup_epochs", warmup_epochs, "at least 1", warmup_epochs >= 1),
@@ -56,15 +65,25 @@ class Curriculum(NoiseStrategy):
         ]
         if faults:
             raise ConfigError("noise.curriculum cannot be built:", faults)
+        self.average = EmaTeacher(decay) if by == "teacher" else None
         self.epochs = epochs
+        self.by: Ranking = by
         self.start_fraction = start_fraction
         self.full_at = full_at
         self.pacing: Pacing = pacing
         self.warmup_epochs = warmup_epochs
         self.rank_every = rank_every
-        self.strata = strata
+        self.strata = 1 if by == "size" else strata
+
+    @property
+    def teacher(self) -> nn.Module | None:  # type: ignore[override]
+        return None if self.average is None else self.average.model
 
     def attach(self, model: nn.Module, samples: Samples) -> None:
+        if self.average is not None:
+            self.average.attach(model)
+        if self.by == "clean" and not samples.clean.any():
+            raise ConfigError("noise.curriculum.by=clean has no clean sample to begin with: name them by data.clean.")
         self.register_buffer("difficulty", torch.zeros(len(samples.clean)))  # (N,)
         self.register_buffer("size", torch.zeros(len(samples.clean)))  # (N,)
 
@@ -78,11 +97,12 @@ class Curriculum(NoiseStrategy):
     def audit(self, view: TrainingView, epoch: int) -> None:
         if self.share(epoch) == 1.0 or (epoch - self.warmup_epochs) % self.rank_every:
             return
-        difficulty, size = torch.zeros_like(self.difficulty), torch.zeros_like(self.size)
+        ranks, size = torch.zeros_like(self.difficulty), torch.zeros_like(self.size)
         for seen in view:
-            difficulty[seen.batch.index] = class_balanced_disagreement(seen)
-            size[seen.batch.index] = _size(seen)
-        self.difficulty.copy_(view.gather(difficulty))
+            judged = seen if self.average is None else seen._replace(probs=self.average(seen.batch.image))
+            ranks[seen.batch.index] = difficulty(self.by, judged)
+            size[seen.batch.index] = object_share(seen)
+        self.difficulty.copy_(view.gather(ranks))
         self.size.copy_(view.gather(size))
 
     def sample_weights(self, samples: Samples, epoch: int) -> Tensor:
@@ -96,26 +116,6 @@ class Curriculum(NoiseStrategy):
             drawn[easiest[: max(1, round(share * len(stratum)))]] = True
         return drawn.float()
 
-
-def class_balanced_disagreement(seen: Seen) -> Tensor:
-    """Give how much the model disagrees with each label: the mean over its classes of 1 - p(label), (B,) in [0, 1].
-
-    Each class counts alike, or an image with little foreground would look easy by its background alone. Ignored
-    pixels do not count; a sample without a trusted pixel gets 1.
-    """
-    target, weight = seen.batch.target, seen.batch.weight.unsqueeze(CLASS_AXIS)
-    if target.dim() == 5:  # (B, K, 2, H, W): the K problems' classes count alike
-        weight = weight.unsqueeze(1)  # (B, 1, 1, H, W)
-    mass = (target * weight).sum(dim=(-2, -1)).flatten(1)  # (B, C) or (B, 2K)
-    agreement = (target * weight * seen.probs).sum(dim=(-2, -1)).flatten(1)
-    present = mass > 0
-    per_class = 1.0 - agreement / mass.clamp_min(1e-12)
-    disagreement = (per_class * present).sum(dim=1) / present.sum(dim=1).clamp_min(1)
-    return torch.where(present.any(dim=1), disagreement, torch.ones_like(disagreement))  # (B,)
-
-
-def _size(seen: Seen) -> Tensor:
-    """Give the share of pixels outside the largest class, (B,): the object's share when there is a background."""
-    shares = seen.batch.target.mean(dim=(-2, -1))  # (B, C) or (B, K, 2)
-    largest = shares.amax(dim=-1)
-    return 1.0 - (largest if largest.dim() == 1 else largest.mean(dim=1))
+    def after_step(self, model: nn.Module) -> None:
+        if self.average is not None:
+            self.average.follow(model)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from segtrain.errors import ConfigError
 from segtrain.noise import Curriculum
-from segtrain.noise.curriculum import class_balanced_disagreement
+from segtrain.noise.difficulty import class_balanced_disagreement, difficulty, mean_loss
 from segtrain.noise.pacing import pace
 from segtrain.types import Batch, Samples, Seen, one_hot
 
@@ -111,6 +111,58 @@ def test_overlapping_disagreement_is_the_mean_of_the_problems() -> None:
     probs = torch.stack([right, 1 - right], dim=1)  # right about the first class, wrong about the second
     batch = _batch(torch.zeros(1, 8, 8, dtype=torch.uint8), 0)._replace(target=target)
     assert class_balanced_disagreement(Seen(batch, probs)).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("by", ["disagreement", "loss"])
+def test_both_judges_rank_by_the_wrong_pixels(samples: Samples, by: str) -> None:
+    noisy = samples._replace(clean=torch.zeros(8, dtype=torch.bool))
+    curriculum = attached(noisy, by=by, start_fraction=0.5, strata=1)
+    curriculum.audit(FixedView(noisy, [0, 9, 1, 8, 2, 7, 3, 6]), epoch=1)
+    assert curriculum.sample_weights(noisy, epoch=1).tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
+
+
+def test_small_objects_come_last_by_size(samples: Samples) -> None:
+    noisy = samples._replace(clean=torch.zeros(8, dtype=torch.bool))
+    curriculum = attached(noisy, by="size", start_fraction=0.5)
+    curriculum.audit(FixedView(noisy, [20, 0, 19, 1, 18, 2, 17, 3]), epoch=1)  # fewer pixels are left of the object
+    assert curriculum.sample_weights(noisy, epoch=1).tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
+
+
+def test_clean_samples_come_first_by_clean(samples: Samples) -> None:
+    mixed = samples._replace(clean=torch.tensor([True, False] * 4))
+    seen = next(iter(FixedView(mixed, [0] * 8)))
+    batch = Batch(*(torch.cat([column] * 8) for column in seen.batch))._replace(clean=mixed.clean)
+    ranks = difficulty("clean", Seen(batch, torch.cat([seen.probs] * 8)))
+    assert ranks[mixed.clean].max() < ranks[~mixed.clean].min()
+    assert len(set(ranks.tolist())) == 8  # in a random order among their like
+    with pytest.raises(ConfigError, match=r"name them by data\.clean"):
+        attached(samples._replace(clean=torch.zeros(8, dtype=torch.bool)), by="clean")
+
+
+def test_the_teacher_judges_by_its_own_belief(samples: Samples) -> None:
+    """The model is right about every label; a teacher that knows one class only disagrees where the other is."""
+    noisy = samples._replace(clean=torch.zeros(8, dtype=torch.bool))
+    curriculum = Curriculum(epochs=10, by="teacher", start_fraction=0.5, strata=1)
+    knows_one = nn.Conv2d(1, 2, 1)
+    nn.init.zeros_(knows_one.weight)
+    with torch.no_grad():
+        knows_one.bias.copy_(torch.tensor([5.0, -5.0]))
+    curriculum.attach(knows_one, noisy)
+    assert curriculum.teacher is not None
+    curriculum.audit(FixedView(noisy, [32, 0, 32, 0, 32, 0, 32, 0]), epoch=1)  # 32: nothing but background is given
+    assert curriculum.sample_weights(noisy, epoch=1).tolist() == [1, 0, 1, 0, 1, 0, 1, 0]
+
+
+def test_the_mean_loss_is_that_of_its_trusted_pixels() -> None:
+    target = one_hot(torch.ones(1, 8, 8, dtype=torch.uint8), 2)
+    probs = torch.full((1, 2, 8, 8), 0.5)
+    probs[:, 0, 0], probs[:, 1, 0] = 0.1, 0.9
+    weight = torch.zeros(1, 8, 8)
+    weight[:, 0], weight[:, 1] = 1.0, 0.5
+    batch = _batch(torch.zeros(1, 8, 8, dtype=torch.uint8), 0)._replace(target=target, weight=weight)
+    expected = (8 * -np.log(0.9) + 4 * -np.log(0.5)) / 12
+    assert mean_loss(Seen(batch, probs)).item() == pytest.approx(expected, rel=1e-5)
+    assert mean_loss(Seen(batch._replace(weight=0 * weight), probs)).item() == np.inf
 
 
 def test_every_value_out_of_range_is_named_at_once() -> None:
