@@ -3,21 +3,17 @@
 import math
 from abc import abstractmethod
 
-import torch
 from torch import Tensor
 
-from segtrain.losses.base import Loss, require
-from segtrain.losses.functional import Overlap, overlap, ratio, tversky_loss
+from segtrain.losses.base import require
+from segtrain.losses.class_mean import ClassMean
+from segtrain.losses.functional import Overlap, overlap, tversky_loss
 
 __all__ = ["Dice", "Jaccard", "RegionLoss", "Tversky"]
 
 
-class RegionLoss(Loss):
+class RegionLoss(ClassMean):
     """The mean over the classes of a loss of their overlaps, in [0, 1].
-
-    Absent classes: a class that the target of the batch (or image) lacks is left out of the mean, unless it lacks
-    all classes that count. So 150 classes of which 5 are there are judged by these 5, while an empty mask (two
-    classes, the background left out) is judged by how little foreground is predicted.
 
     A new one gives `region_loss` and a constructor that hands on the parameters below.
 
@@ -25,13 +21,7 @@ class RegionLoss(Loss):
         smooth: pixels, at least 0, added to numerator and denominator; the weights are taken relative to the
             largest of the batch, so that a pixel of full trust is one pixel. It decides how an absent class that
             counts is judged: the loss falls from 1 to 0 as the predicted area falls below about `smooth`.
-        per_image: judge each image, then average, an image counting by its sum of weights; else judge the batch
-            as one large image, which is steadier when many images lack a class.
-        include_background: class 0 counts too; null = only with more than two classes. With two (and in each of
-            the overlapping classes) the foreground alone is judged, as is usual for a binary mask.
-        count_absent: absent classes count too.
-        class_weights: one number, at least 0, for each of the data's classes, their share in the mean; null = all
-            count the same. They change nothing where only one class counts.
+        per_image, include_background, count_absent, class_weights: see `ClassMean`.
     """
 
     def __init__(
@@ -42,48 +32,17 @@ class RegionLoss(Loss):
         count_absent: bool,
         class_weights: list[float] | None,
     ) -> None:
-        super().__init__(class_weights)
+        super().__init__(per_image, include_background, count_absent, class_weights)
         require(0 <= smooth < math.inf, self, "smooth", "at least 0 pixels", smooth)
         self.smooth = smooth
-        self.per_image = per_image
-        self.include_background = include_background
-        self.count_absent = count_absent
 
     @abstractmethod
     def region_loss(self, regions: Overlap, smooth: Tensor) -> Tensor:
         """Give the loss of each image (or batch), problem and class, shaped like the members of `regions`."""
 
-    def loss(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        regions = overlap(logits, target, weight)  # (B, K, C)
-        trust = weight.float().sum((-2, -1))  # (B,)
-        if not self.per_image:
-            regions = Overlap(*(part.sum(0, keepdim=True) for part in regions))  # (1, K, C)
-            trust = trust.sum(0, keepdim=True)  # (1,)
-        losses = self.region_loss(regions, self.smooth * weight.amax().float())
-        return self._mean(losses, regions.target > 0, trust)
-
-    def _mean(self, losses: Tensor, present: Tensor, trust: Tensor) -> Tensor:
-        """Average losses (G, K, C) over classes, then problems, then images (or the one batch) by their trust (G,)."""
-        num_problems, num_classes = losses.shape[1:]
-        share = losses.new_ones(num_problems) if self.share is None else self.share
-        share = share.view(num_problems, -1).expand(num_problems, num_classes)  # (K, C)
-        first = 0 if self._with_background(num_classes) else 1
-        if num_problems == 1 and self.class_weights is not None:
-            law = "above 0 for some class that counts (the background does not)"
-            require(any(self.class_weights[first:]), self, "class_weights", law, self.class_weights)
-        losses, present, share = losses[..., first:], present[..., first:], share[..., first:]
-        counts = torch.ones_like(present) if self.count_absent else present | ~present.any(-1, keepdim=True)
-        losses = _weighted_mean(losses, counts * share)  # (G, K)
-        losses = _weighted_mean(losses, share.sum(-1).expand_as(losses))  # (G,)
-        return _weighted_mean(losses, trust)
-
-    def _with_background(self, num_classes: int) -> bool:
-        return num_classes > 2 if self.include_background is None else self.include_background
-
-
-def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Average over the last axis."""
-    return ratio((values * weights).sum(-1), weights.sum(-1))
+    def class_losses(self, logits: Tensor, target: Tensor, weight: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        regions = Overlap(*(self.together(part)[..., first:] for part in overlap(logits, target, weight)))
+        return self.region_loss(regions, self.smooth * weight.amax().float()), regions.target > 0
 
 
 class Dice(RegionLoss):
@@ -92,9 +51,10 @@ class Dice(RegionLoss):
     On soft targets it is the Dice semimetric loss DML1 (Wang et al., MICCAI 2023), least at probs = target.
 
     Args:
-        smooth: pixels, at least 0; see `RegionLoss` for this and the others.
+        smooth: pixels, at least 0; see `RegionLoss` for this, `ClassMean` for the others.
 
     Example:
+        >>> import torch
         >>> target = torch.tensor([0.3, 0.7]).view(1, 2, 1, 1)
         >>> Dice()(target.log(), target, torch.ones(1, 1, 1)).round(decimals=6).abs()
         tensor(0.)
@@ -120,7 +80,7 @@ class Jaccard(RegionLoss):
     On soft targets it is the Jaccard metric loss JML1 (Wang et al., NeurIPS 2023), least at probs = target.
 
     Args:
-        smooth: pixels, at least 0; see `RegionLoss` for this and the others.
+        smooth: pixels, at least 0; see `RegionLoss` for this, `ClassMean` for the others.
     """
 
     def __init__(
@@ -145,7 +105,7 @@ class Tversky(RegionLoss):
     Args:
         alpha: above 0, the price of a false positive.
         beta: above 0, the price of a false negative; above alpha it favours recall, as small lesions need.
-        smooth: pixels, at least 0; see `RegionLoss` for this and the others.
+        smooth: pixels, at least 0; see `RegionLoss` for this, `ClassMean` for the others.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["Formula", "sum_rows"]
+__all__ = ["Formula", "as_problems", "cut_rows", "row_slices", "sum_rows"]
 
 Formula = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(logits, target, weight) -> sums over their pixels; (B, K, C, h, W), the same, and (B, 1, 1, h, W), all float32."""
@@ -34,6 +34,15 @@ def sum_rows(formula: Formula, logits: Tensor, target: Tensor, weight: Tensor) -
     Raises:
         ValueError: the shapes do not belong together, or a gradient is wanted for the target or the weight.
     """
+    return _SumRows.apply(formula, *as_problems(logits, target, weight))
+
+
+def as_problems(logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Check what a loss was given, and give it one shape: (B, K, C, H, W), the same, and (B, 1, 1, H, W).
+
+    Raises:
+        ValueError: as in `sum_rows`.
+    """
     batch, height, width = logits.shape[0], logits.shape[-2], logits.shape[-1]
     if logits.ndim not in (4, 5) or target.shape != logits.shape or weight.shape != (batch, height, width):
         got = ", ".join(str(tuple(tensor.shape)) for tensor in (logits, target, weight))
@@ -44,7 +53,7 @@ def sum_rows(formula: Formula, logits: Tensor, target: Tensor, weight: Tensor) -
         raise ValueError("The target and the weight of a loss are constants: detach() them")
     if logits.ndim == 4:
         logits, target = logits.unsqueeze(1), target.unsqueeze(1)  # (B, 1, C, H, W)
-    return _SumRows.apply(formula, logits, target, weight[:, None, None])
+    return logits, target, weight[:, None, None]
 
 
 class _SumRows(torch.autograd.Function):
@@ -53,7 +62,7 @@ class _SumRows(torch.autograd.Function):
         ctx.formula = formula
         ctx.save_for_backward(logits, target, weight)
         with torch.autocast(logits.device.type, enabled=False):
-            return sum(formula(*_cut(rows, logits, target, weight)) for rows in _slices(logits))  # type: ignore[return-value]
+            return sum(formula(*cut_rows(rows, logits, target, weight)) for rows in row_slices(logits))  # type: ignore[return-value]
 
     @staticmethod
     @once_differentiable
@@ -61,21 +70,23 @@ class _SumRows(torch.autograd.Function):
         logits, target, weight = ctx.saved_tensors
         grad_logits = torch.empty_like(logits)
         with torch.autocast(logits.device.type, enabled=False), torch.enable_grad():
-            for rows in _slices(logits):
-                part, *rest = _cut(rows, logits, target, weight)
+            for rows in row_slices(logits):
+                part, *rest = cut_rows(rows, logits, target, weight)
                 sums = ctx.formula(part.requires_grad_(), *rest)
                 grad_logits[..., rows, :] = torch.autograd.grad(sums, part, grad)[0]
         return None, grad_logits, None, None
 
 
-def _slices(logits: Tensor) -> Iterator[slice]:
+def row_slices(logits: Tensor) -> Iterator[slice]:
+    """Give the rows of each slice of (B, K, C, H, W)."""
     height = logits.shape[-2]
     elements = max(LEAST_ELEMENTS, logits.numel() // MOST_SLICES)
     step = max(1, height * elements // max(1, logits.numel()))
     return (slice(start, start + step) for start in range(0, height, step))
 
 
-def _cut(rows: slice, logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def cut_rows(rows: slice, logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give a slice of each in float32, the logits a copy in which those of pixels with weight 0 are 0."""
     with torch.no_grad():
         weight = weight[..., rows, :].float()
         return torch.where(weight > 0, logits[..., rows, :].float(), 0.0), target[..., rows, :].float(), weight

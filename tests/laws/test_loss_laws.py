@@ -9,6 +9,7 @@ import pytest
 import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
+from scipy.stats import entropy
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -27,6 +28,15 @@ OTHER_VALUES = {
     "gamma": [0.0, 0.5, 1.0],
     "alpha": [0.7],
     "beta": [0.3],
+    "q": [0.2, 1.0],
+    "log_zero": [-9.21],
+    "order": [1, 6],
+    "hard": [True],
+    "pi": [0.1, 0.9],
+    "squared": [False],
+    "log_nu": [-3.0],
+    "noise_robust_dice.gamma": [1.0, 2.0],
+    "bootstrap.beta": [0.8],
 }
 """The laws also hold away from the defaults: each parameter that has a value here is tried on its own."""
 
@@ -39,12 +49,12 @@ def read(option: str):
 
 def settings(option: str, shape: str):
     """Each setting of the option that fits the shape: the file's own, then one other value at a time."""
-    config = read(option)
-    for name, values in [("", [None]), *OTHER_VALUES.items()]:
-        if (name and name not in config) or (name == "class_weights" and shape == "binary"):
+    yield {}
+    for name in read(option):
+        if name == "class_weights" and shape == "binary":
             continue
-        for value in values:
-            yield {name: value} if name else {}
+        for value in OTHER_VALUES.get(f"{option}.{name}", OTHER_VALUES.get(name, [])):
+            yield {name: value}
 
 
 CASES = [
@@ -138,9 +148,8 @@ def test_all_weights_0_give_a_0_connected_to_the_graph(option, shape, setting):
     assert (grad == 0).all()
 
 
-def assert_least_at_target(criterion, target: Tensor, weight: Tensor) -> None:
-    """No logits give less than those of the target: near ones, random ones, or any on two ways down."""
-    best = target.clamp_min(1e-30).log()
+def assert_least_at(best: Tensor, criterion, target: Tensor, weight: Tensor) -> None:
+    """No logits give less than these: near ones, random ones, or any on two ways down."""
     least = criterion(best, target, weight)
     generator = torch.Generator().manual_seed(1)
     for scale in (1e-3, 1e-2, 0.1, 1.0, 10.0):
@@ -160,15 +169,103 @@ def assert_least_at_target(criterion, target: Tensor, weight: Tensor) -> None:
             assert loss >= least - 1e-6
 
 
+def logits_of(probs: Tensor) -> Tensor:
+    return probs.clamp_min(1e-30).log().float()
+
+
+# Where a loss is the mean of its paper's over a soft target's distribution, or mixes in the prediction, it is least
+# at something sharper. Each of these is worked out from the paper's formula, and no loss may be least elsewhere.
+
+
+def largest_class(target: Tensor) -> Tensor:
+    return one_hot(target.argmax(CLASS_AXIS), target.shape[CLASS_AXIS])
+
+
+def bisect(above, low: Tensor, high: Tensor) -> Tensor:
+    """Give where `above` turns from true to false, element by element."""
+    for _ in range(45):
+        middle = (low + high) / 2
+        low, high = torch.where(above(middle), middle, low), torch.where(above(middle), high, middle)
+    return (low + high) / 2
+
+
+def balanced(pull, target: Tensor) -> Tensor:
+    """Give the probabilities at which all classes of a pixel are pulled alike, or are 0 and pulled less (Lagrange).
+
+    `pull(p, y)` is minus the slope of a pixel's loss in a class's probability; it falls as p grows.
+    """
+    target = target.double()
+    zero, one = torch.zeros_like(target), torch.ones_like(target)
+
+    def share(common: Tensor) -> Tensor:
+        return bisect(lambda probs: pull(probs, target) > common, zero, one)
+
+    ends = [torch.full_like(target.sum(CLASS_AXIS, keepdim=True), end) for end in (-1e3, 1e3)]
+    return share(bisect(lambda common: share(common).sum(CLASS_AXIS, keepdim=True) > 1, *ends))
+
+
+def least_generalized(target: Tensor, q: float) -> Tensor:
+    return logits_of(largest_class(target)) if q == 1 else logits_of(target) / (1 - q)
+
+
+def least_symmetric(target: Tensor, alpha: float, beta: float, log_zero: float) -> Tensor:
+    return logits_of(balanced(lambda p, y: alpha * y / p + beta * y.log().clamp_min(log_zero), target))
+
+
+def least_active_passive(target: Tensor, **_: float) -> Tensor:
+    """The largest class is sure, and the least likely one excluded far beyond the others: both parts are least."""
+    rank = target.argsort(CLASS_AXIS).argsort(CLASS_AXIS)
+    gone = torch.where(rank == 0, -1e9, -60.0)
+    return torch.where(rank == target.shape[CLASS_AXIS] - 1, 0.0, gone)
+
+
+def least_taylor(target: Tensor, order: int) -> Tensor:
+    if order == 1:
+        return logits_of(largest_class(target))
+    return logits_of(balanced(lambda p, y: y * sum((1 - p) ** i for i in range(order)), target))
+
+
+def least_bootstrap(target: Tensor, beta: float | None, hard: bool) -> Tensor:
+    if hard:
+        beta = 0.8 if beta is None else beta
+        return logits_of(beta * target + (1 - beta) * largest_class(target))
+    beta = 0.95 if beta is None else beta
+    # The pull falls up to p = beta y / (1 - beta), and the least is before that.
+    return logits_of(balanced(lambda p, y: beta * y / p + (1 - beta) * p.log(), target))
+
+
+SHARPER = {
+    "generalized_cross_entropy": least_generalized,
+    "symmetric_cross_entropy": least_symmetric,
+    "active_passive": least_active_passive,
+    "taylor_cross_entropy": least_taylor,
+    "bootstrap": least_bootstrap,
+}
+"""The logits of the least value on a soft target, for the losses that are not least at probs = target."""
+
+
 @every_case
-def test_least_at_probs_equal_to_a_soft_target(option, shape, setting):
-    assert_least_at_target(build(option, setting), soft_target(SHAPES[shape]), inputs(SHAPES[shape])[2])
+def test_least_at_probs_equal_to_a_soft_target_or_where_the_formula_says(option, shape, setting):
+    target = soft_target(SHAPES[shape])
+    best = logits_of(target)
+    if option in SHARPER:
+        parameters = {name: value for name, value in read(option).items() if name not in ("_target_", "class_weights")}
+        best = SHARPER[option](target, **{**parameters, **{k: v for k, v in setting.items() if k in parameters}})
+    assert_least_at(best, build(option, setting), target, inputs(SHAPES[shape])[2])
+
+
+@pytest.mark.parametrize("option", SHARPER)
+def test_a_loss_with_a_least_value_of_its_own_is_not_least_at_the_target(option):
+    shape = SHAPES["exclusive"]
+    with pytest.raises(AssertionError):
+        assert_least_at(logits_of(soft_target(shape)), build(option), soft_target(shape), inputs(shape)[2])
 
 
 @every_option
 @pytest.mark.parametrize("shape", SHAPES)
 def test_least_at_probs_equal_to_a_hard_target(option, shape):
-    assert_least_at_target(build(option), hard_target(SHAPES[shape]), inputs(SHAPES[shape])[2])
+    target = hard_target(SHAPES[shape])
+    assert_least_at(logits_of(target), build(option), target, inputs(SHAPES[shape])[2])
 
 
 def plain_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -185,7 +282,7 @@ def plain_focal(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 def test_the_law_of_the_least_value_catches_losses_that_break_it(improper):
     shape = SHAPES["exclusive"]
     with pytest.raises(AssertionError):
-        assert_least_at_target(improper, soft_target(shape), inputs(shape)[2])
+        assert_least_at(logits_of(soft_target(shape)), improper, soft_target(shape), inputs(shape)[2])
 
 
 @pytest.mark.parametrize(("option", "shape", "setting"), [case for case in CASES if case.values[1] == "overlapping"])
@@ -227,9 +324,15 @@ def test_the_file_lists_every_parameter_with_its_default(option):
     assert OmegaConf.to_container(config) == defaults
 
 
+LEARNS = {"t_loss": ["log_nu"]}
+"""What a loss learns itself, and so has to save."""
+
+
 @every_option
-def test_has_no_state_to_save(option):
-    assert not build(option, {"class_weights": [1.0, 2.0]}).state_dict()
+def test_has_no_state_but_what_it_learns(option):
+    criterion = build(option, {"class_weights": [1.0, 2.0]})
+    assert list(criterion.state_dict()) == LEARNS.get(option, [])
+    assert [name for name, _ in criterion.named_parameters()] == LEARNS.get(option, [])
 
 
 # One-hot equals hard: each loss against its formula by class numbers, in numpy.
@@ -247,6 +350,77 @@ def overlap_by_index(p: np.ndarray, y: np.ndarray, w: np.ndarray, alpha: float, 
     return float(np.mean([losses[c] for c in present]))
 
 
+IMAGES = SHAPES["binary"][0], *SHAPES["binary"][2:]
+"""(B, H, W) of the pixels that the formulas below are given as (N,)."""
+
+
+def by_image(*flat: np.ndarray):
+    """Give each image's part, (H, W, ...)."""
+    return zip(*(values.reshape(*IMAGES, *values.shape[1:]) for values in flat), strict=True)
+
+
+def noise_robust_dice_by_index(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+    counted, losses = ([1] if len(p[0]) == 2 else range(len(p[0]))), {}
+    for c in counted:
+        wrong = sum(abs(p[i, c] - (y[i] == c)) ** 1.5 * w[i] for i in range(len(y)))
+        losses[c] = wrong / (sum((p[i, c] ** 2 + (y[i] == c)) * w[i] for i in range(len(y))) + 1e-5 * w.max())
+    present = [c for c in counted if any(y == c)] or counted
+    return float(np.mean([losses[c] for c in present]))
+
+
+def lovasz_by_index(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+    """The extension as Lovasz defines it: the errors, sorted, times by how much each raises the set's Jaccard loss."""
+
+    def jaccard_loss(wrong: list[int], c: int) -> float:
+        true = sum(w[i] for i in range(len(y)) if y[i] == c and i not in wrong)
+        union = sum(w[i] for i in range(len(y)) if y[i] == c or i in wrong)
+        return 1 - true / union if union else 0.0
+
+    counted, losses = ([1] if len(p[0]) == 2 else range(len(p[0]))), {}
+    for c in counted:
+        error = [abs(p[i, c] - (y[i] == c)) for i in range(len(y))]
+        order = sorted(range(len(y)), key=lambda i: -error[i])
+        sets = [jaccard_loss(order[:n], c) for n in range(len(y) + 1)]
+        losses[c] = sum(error[i] * (sets[n + 1] - sets[n]) for n, i in enumerate(order))
+    present = [c for c in counted if any(y == c)] or counted
+    return float(np.mean([losses[c] for c in present]))
+
+
+def t_loss_by_index(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+    nu, total = np.e + 1e-8, 0.0
+    w = w / w.max()
+    for probs, label, weight in by_image(p, y, w):
+        error = ((probs - np.eye(len(p[0]))[label]) ** 2).sum(-1) / 2
+        total += (nu + weight.sum()) / 2 * np.log(1 + (error * weight).sum() / nu)
+    return total / w.sum()
+
+
+def boundary_by_index(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+    counted, total = ([1] if len(p[0]) == 2 else range(len(p[0]))), 0.0
+    for probs, label, weight in by_image(p, y, w):
+        places = [(i, j) for i in range(IMAGES[1]) for j in range(IMAGES[2])]
+        for c in counted:
+            for i, j in places:
+                inside = label[i, j] == c
+                others = [(k, m) for k, m in places if (label[k, m] == c) != inside and weight[k, m] > 0]
+                if others:
+                    near = min(np.hypot(i - k, j - m) for k, m in others)
+                    depth = 1 - near if inside else near
+                    total += weight[i, j] * depth * (probs[i, j, c] - inside) / len(counted)
+    return total / w.sum()
+
+
+def robust(pixel):
+    """The weighted mean of a formula (p (C,), y) over the pixels."""
+    return lambda p, y, w: sum(pixel(p[i], c) * w[i] for i, c in enumerate(y)) / w.sum()
+
+
+def jensen_shannon(p: np.ndarray, c: int) -> float:
+    label = np.eye(len(p))[c]
+    mean = (label + p) / 2
+    return (entropy(mean) - entropy(p) / 2) / (np.log(2) / 2)
+
+
 BY_INDEX = {
     "cross_entropy": lambda p, y, w: sum(-np.log(p[i, c]) * w[i] for i, c in enumerate(y)) / w.sum(),
     "bce": lambda p, y, w: (
@@ -257,6 +431,17 @@ BY_INDEX = {
     "dice": lambda p, y, w: overlap_by_index(p, y, w, alpha=0.5, beta=0.5, smooth=0.5),
     "jaccard": lambda p, y, w: overlap_by_index(p, y, w, alpha=1.0, beta=1.0, smooth=1.0),
     "tversky": lambda p, y, w: overlap_by_index(p, y, w, alpha=0.3, beta=0.7, smooth=1.0),
+    "mean_absolute_error": robust(lambda p, c: 2 * (1 - p[c])),
+    "generalized_cross_entropy": robust(lambda p, c: (1 - p[c] ** 0.7) / 0.7),
+    "symmetric_cross_entropy": robust(lambda p, c: -0.1 * np.log(p[c]) + 4 * (1 - p[c])),
+    "active_passive": robust(lambda p, c: np.log(p[c]) / np.log(p).sum() + 4 * (1 - p[c])),
+    "taylor_cross_entropy": robust(lambda p, c: (1 - p[c]) + (1 - p[c]) ** 2 / 2),
+    "bootstrap": robust(lambda p, c: -0.95 * np.log(p[c]) - 0.05 * (p * np.log(p)).sum()),
+    "jensen_shannon": robust(jensen_shannon),
+    "noise_robust_dice": noise_robust_dice_by_index,
+    "lovasz": lovasz_by_index,
+    "t_loss": t_loss_by_index,
+    "boundary": boundary_by_index,
 }
 """The formula for probabilities p (N, C), class numbers y (N,) and weights w (N,); a new option adds its own."""
 
@@ -272,7 +457,7 @@ def test_one_hot_equals_hard(option, shape):
         scores = logits.double().movedim(1, -1).reshape(-1, num_classes).numpy()
         probs = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         expected = BY_INDEX[option](probs, label.flatten().numpy(), weight.double().flatten().numpy())
-        assert float(loss) == pytest.approx(expected, rel=1e-5)
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
 # Memory: at most 1.3 times what cross-entropy on class numbers takes, the one-hot target counted.
