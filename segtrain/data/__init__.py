@@ -4,17 +4,25 @@ from segtrain.data.augment import Augment
 from segtrain.data.check import check
 from segtrain.data.check_report import CheckReport
 from segtrain.data.corrupt import (
+    Affine,
+    Annotator,
     BoundaryJitter,
+    ClassFlip,
     CorruptedSource,
     Corruption,
     CorruptionChain,
     CorruptionChoice,
     Dilate,
     DropObject,
+    EdgeDistort,
     Erode,
+    ErodeDilate,
+    ExtraObject,
+    Markov,
     Polygon,
     Rotate,
     Shift,
+    Superpixel,
     SwapClass,
 )
 from segtrain.data.folder import Folder
@@ -24,9 +32,12 @@ from segtrain.data.synthetic import Synthetic
 from segtrain.data.table import Table
 
 __all__ = [
+    "Affine",
+    "Annotator",
     "Augment",
     "BoundaryJitter",
     "CheckReport",
+    "ClassFlip",
     "CorruptedSource",
     "Corruption",
     "CorruptionChain",
@@ -34,13 +45,18 @@ __all__ = [
     "DataSet",
     "Dilate",
     "DropObject",
+    "EdgeDistort",
     "Erode",
+    "ErodeDilate",
+    "ExtraObject",
     "Folder",
     "Item",
+    "Markov",
     "Polygon",
     "Rotate",
     "Shift",
     "Source",
+    "Superpixel",
     "SwapClass",
     "Synthetic",
     "Table",

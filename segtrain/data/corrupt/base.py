@@ -12,7 +12,10 @@ from skimage.measure import label
 from segtrain.errors import ConfigError
 from segtrain.types import IGNORE
 
-__all__ = ["Corruption", "Draw", "ObjectCorruption", "Shape", "find_shapes", "replace", "require", "require_kinds"]
+__all__ = [
+    "Corruption", "Draw", "ObjectCorruption", "RatedCorruption", "Shape", "find_shapes", "planes_of", "replace",
+    "require", "require_kinds",
+]  # fmt: skip
 
 
 class Corruption(Protocol):
@@ -22,8 +25,21 @@ class Corruption(Protocol):
     def least_kinds(self) -> int:
         """How many classes of objects it needs; class 0 of exclusive labels is the surroundings and not counted."""
 
-    def __call__(self, mask: np.ndarray, num_classes: int, rng: np.random.Generator) -> np.ndarray:
-        """`mask` (H, W) uint8 class numbers, or (K, H, W) planes of 0 and 1; it is not changed, ignored pixels stay."""
+    @property
+    def num_annotators(self) -> int:
+        """How many annotators it tells apart; 0: all err alike."""
+
+    def __call__(
+        self, mask: np.ndarray, num_classes: int, rng: np.random.Generator, annotator: int | None = None
+    ) -> np.ndarray:
+        """Give the mask as it would have been drawn; ignored pixels stay.
+
+        Args:
+            mask: (H, W) uint8 class numbers, or (K, H, W) planes of 0 and 1; it is not changed.
+            num_classes: C, or K for planes.
+            rng: where the random numbers come from.
+            annotator: who draws; None = whoever `rng` says.
+        """
 
 
 def require(holds: bool, owner: object, key: str, law: str) -> None:
@@ -93,6 +109,13 @@ class Draw(NamedTuple):
     """In [0, 1): a direction."""
     rng: np.random.Generator
     """For what differs between the objects of a sample in any case."""
+    annotator: int | None = None
+    """Who draws, where that matters."""
+
+
+def planes_of(mask: np.ndarray) -> np.ndarray:
+    """Give a mask as planes (1, H, W) or (K, H, W) that share its memory."""
+    return mask[None] if mask.ndim == 2 else mask
 
 
 def find_shapes(mask: np.ndarray) -> list[Shape]:
@@ -128,10 +151,8 @@ def _surroundings(patch: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 @dataclass(kw_only=True)
-class ObjectCorruption(ABC):
-    """The shared home of mistakes that redraw one object at a time; a final class says how.
-
-    Redrawn objects lie on top of what they meet, the smaller on top of the larger.
+class RatedCorruption:
+    """The shared home of mistakes that touch a share of the samples or of the objects.
 
     Args:
         rate: share of the samples (or of the objects, see `per`) that are touched, in [0, 1].
@@ -149,14 +170,27 @@ class ObjectCorruption(ABC):
     def least_kinds(self) -> int:
         return 1
 
-    def __call__(self, mask: np.ndarray, num_classes: int, rng: np.random.Generator) -> np.ndarray:
+    @property
+    def num_annotators(self) -> int:
+        return 0
+
+
+@dataclass(kw_only=True)
+class ObjectCorruption(RatedCorruption, ABC):
+    """The shared home of mistakes that redraw one object at a time; a final class says how.
+
+    Redrawn objects lie on top of what they meet, the smaller on top of the larger.
+    """
+
+    def __call__(
+        self, mask: np.ndarray, num_classes: int, rng: np.random.Generator, annotator: int | None = None
+    ) -> np.ndarray:
         changed = mask.copy()
-        planes = changed[None] if mask.ndim == 2 else changed  # (1, H, W) or (K, H, W)
-        found = [(plane, shape) for plane in planes for shape in find_shapes(plane)]
+        found = [(plane, shape) for plane in planes_of(changed) for shape in find_shapes(plane)]
         draws = rng.random((1 if self.per == "sample" else len(found), 3))
         for (plane, shape), (coin, strength, turn) in zip(found, np.broadcast_to(draws, (len(found), 3)), strict=True):
             if coin < self.rate:
-                replace(plane, shape, self._redraw(shape, Draw(strength, turn, rng)))
+                replace(plane, shape, self._redraw(shape, Draw(strength, turn, rng, annotator)))
         return changed
 
     @abstractmethod

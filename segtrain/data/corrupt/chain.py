@@ -23,10 +23,18 @@ class CorruptionChain:
     def least_kinds(self) -> int:
         return max((step.least_kinds for step in self.steps.values()), default=0)
 
-    def __call__(self, mask: np.ndarray, num_classes: int, rng: np.random.Generator) -> np.ndarray:
+    @property
+    def num_annotators(self) -> int:
+        return max((step.num_annotators for step in self.steps.values()), default=0)
+
+    def __call__(
+        self, mask: np.ndarray, num_classes: int, rng: np.random.Generator, annotator: int | None = None
+    ) -> np.ndarray:
         mask = mask.copy()
         for step, child in zip(self.steps.values(), rng.spawn(len(self.steps)), strict=True):
-            mask = step(mask, num_classes, child)  # own random numbers: a step does not hang on those before it
+            mask = step(
+                mask, num_classes, child, annotator
+            )  # own random numbers: a step does not hang on those before it
         return mask
 
 
@@ -47,6 +55,12 @@ class CorruptionChoice:
     def least_kinds(self) -> int:
         return max(step.least_kinds for step in self.steps.values())
 
-    def __call__(self, mask: np.ndarray, num_classes: int, rng: np.random.Generator) -> np.ndarray:
+    @property
+    def num_annotators(self) -> int:
+        return max(step.num_annotators for step in self.steps.values())
+
+    def __call__(
+        self, mask: np.ndarray, num_classes: int, rng: np.random.Generator, annotator: int | None = None
+    ) -> np.ndarray:
         chosen = rng.integers(len(self.steps))
-        return list(self.steps.values())[chosen](mask, num_classes, rng)
+        return list(self.steps.values())[chosen](mask, num_classes, rng, annotator)

@@ -1,4 +1,4 @@
-"""Mistakes in an outline: too tight, too wide, shaky, or drawn with too few corners."""
+"""Mistakes in an outline: too tight, too wide, either, shaky, or drawn with too few corners."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from scipy import ndimage
 from segtrain.data.corrupt.base import Draw, Shape, require
 from segtrain.data.corrupt.strength import LengthCorruption, pick, require_limits
 
-__all__ = ["BoundaryJitter", "Dilate", "Erode", "Polygon"]
+__all__ = ["BoundaryJitter", "Dilate", "Erode", "ErodeDilate", "Polygon", "innermost", "move_outline", "smooth_field"]
 
 
 def signed_distance(pixels: np.ndarray) -> np.ndarray:
@@ -27,6 +27,12 @@ def move_outline(shape: Shape, displacement: float | np.ndarray) -> Shape:
     """Move the outline outward by `displacement` pixels, a number or (h, w); the innermost pixels always stay."""
     distance = signed_distance(shape.pixels)
     return shape._replace(pixels=distance < np.maximum(displacement, distance.min() + 1e-3))
+
+
+def innermost(pixels: np.ndarray) -> np.ndarray:
+    """Give the pixels of an object (h, w) bool that lie farthest from its outline: what no mistake takes away."""
+    distance = signed_distance(np.pad(pixels, 1))[1:-1, 1:-1]
+    return distance < distance.min() + 1e-3
 
 
 @dataclass(kw_only=True)
@@ -64,6 +70,28 @@ class Dilate(LengthCorruption):
     def _redraw(self, shape: Shape, draw: Draw) -> Shape:
         radius = self._pixels(pick(self.radius, draw.strength), shape)
         return move_outline(shape.padded(int(radius) + 1), radius)
+
+
+@dataclass(kw_only=True)
+class ErodeDilate(LengthCorruption):
+    """Outlines drawn too tight or too wide with equal chance, an unbiased error (Yao et al. 2023, noise "DE").
+
+    Unbiased is the place of the outline: of the area the wide ones gain more than the tight ones lose, by 2 pi r^2
+    for each pair of convex objects. A small object keeps its innermost pixels.
+
+    Args:
+        radius: [low, high], width of the rim, drawn evenly.
+    """
+
+    radius: list[float] = field(default_factory=lambda: [1.0, 3.0])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_limits(self, "radius")
+
+    def _redraw(self, shape: Shape, draw: Draw) -> Shape:
+        radius = self._pixels(pick(self.radius, draw.strength), shape)
+        return move_outline(shape.padded(int(radius) + 1), radius if draw.turn < 0.5 else -radius)
 
 
 @dataclass(kw_only=True)

@@ -1,14 +1,15 @@
-"""Mistakes in what an object is: overlooked, or given another class."""
+"""Mistakes in what is there: objects overlooked, or drawn where there are none."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from segtrain.data.corrupt.base import Draw, ObjectCorruption, Shape, find_shapes, require, require_kinds
-from segtrain.types import IGNORE
+from segtrain.data.corrupt.base import Draw, ObjectCorruption, RatedCorruption, Shape, find_shapes, planes_of
 
-__all__ = ["DropObject", "SwapClass"]
+__all__ = ["DropObject", "ExtraObject"]
+
+_PLACES = 10
 
 
 @dataclass(kw_only=True)
@@ -23,51 +24,40 @@ class DropObject(ObjectCorruption):
 
 
 @dataclass(kw_only=True)
-class SwapClass:
-    """Objects taken for another kind: each gets one of the other classes, with equal chance, but never class 0.
+class ExtraObject(RatedCorruption):
+    """Objects drawn where there are none: copies of real ones, turned or mirrored, in another place.
 
-    Of overlapping classes, the object moves to another class's plane.
+    Of ten places drawn at random a copy lies where it meets the fewest objects, and it lies behind them: only
+    pixels of class 0 change, so that nothing happens where there are none.
 
     Args:
-        rate: share of the samples (or of the objects, see `per`) that are touched, in [0, 1].
-        per: "object": one coin for each object. "sample": all objects of a touched sample.
+        rate: copies for each object, on average, in [0, 1].
+        per: "object": one coin for each object. "sample": a touched sample has a copy of each.
     """
 
-    rate: float = 0.3
+    rate: float = 0.2
     per: Literal["sample", "object"] = "object"
 
-    def __post_init__(self) -> None:
-        require(0 <= self.rate <= 1, self, "rate", "in [0, 1]")
-        require(self.per in ("sample", "object"), self, "per", '"sample" or "object"')
-
-    @property
-    def least_kinds(self) -> int:
-        return 2
-
-    def __call__(self, mask: np.ndarray, num_classes: int, rng: np.random.Generator) -> np.ndarray:
-        overlapping = mask.ndim == 3
-        require_kinds(self, len(mask) if overlapping else num_classes, overlapping)
+    def __call__(
+        self, mask: np.ndarray, num_classes: int, rng: np.random.Generator, annotator: int | None = None
+    ) -> np.ndarray:
         changed = mask.copy()
-        if overlapping:
-            found = [(plane, shape) for plane in range(len(mask)) for shape in find_shapes(mask[plane])]
-        else:
-            found = [(shape.kind - 1, shape) for shape in find_shapes(mask)]
-        kinds = len(mask) if overlapping else num_classes - 1
+        found = [(plane, shape) for plane in planes_of(changed) for shape in find_shapes(plane)]
         coins = rng.random(1 if self.per == "sample" else len(found))
-        steps = rng.integers(1, kinds, size=len(found))
-        for (kind, shape), coin, step in zip(found, np.broadcast_to(coins, len(found)), steps, strict=True):
+        for (plane, shape), coin in zip(found, np.broadcast_to(coins, len(found)), strict=True):
             if coin < self.rate:
-                _swap(changed, shape, kind, (kind + step) % kinds)
+                patch, pixels = _free_place(plane, shape, rng)
+                patch[pixels & (patch == 0)] = shape.kind
         return changed
 
 
-def _swap(mask: np.ndarray, shape: Shape, old: int, new: int) -> None:
-    """Give an object of kind `old` the kind `new`, both counted from 0."""
-    if mask.ndim == 2:
-        patch, pixels = shape.within(mask)
-        patch[pixels] = new + 1
-        return
-    patch, pixels = shape.within(mask[old])
-    patch[pixels] = 0
-    patch, pixels = shape.within(mask[new])
-    patch[pixels & (patch != IGNORE)] = 1
+def _free_place(plane: np.ndarray, shape: Shape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Give the part of `plane` (H, W) that a copy of the object gets, and its pixels there."""
+    pixels = np.rot90(shape.pixels, int(rng.integers(4)))
+    pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
+    room = [max(1, side - extent + 1) for side, extent in zip(plane.shape, pixels.shape, strict=True)]
+    copies = [
+        shape._replace(pixels=pixels, top=int(top), left=int(left)).within(plane)
+        for top, left in rng.integers(room, size=(_PLACES, 2))
+    ]
+    return min(copies, key=lambda copy: int((copy[0] != 0)[copy[1]].sum()))
