@@ -8,7 +8,7 @@ side by side and give (B, K, 2, H, W), the two being "not this class" and "this 
 `CLASS_AXIS` therefore serves both, and no loss, strategy or metric asks which it met.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -51,9 +51,7 @@ class Batch(NamedTuple):
     """(B,) int64, the sample's row in the training set."""
 
 
-class Samples(NamedTuple):
-    """What is known of each sample without reading its image."""
-
+class _Columns(NamedTuple):
     clean: Tensor
     """(N,) bool."""
     labelled: Tensor
@@ -62,6 +60,20 @@ class Samples(NamedTuple):
     """(N,) int64; -1 = unknown."""
     group: Tensor
     """(N,) int64; -1 = unknown."""
+    annotations: Tensor
+    """(N,) int64, how many masks by different annotators there are beside the label."""
+
+
+class Samples(_Columns):
+    """What is known of each sample without reading its image; where nothing is said of annotations there are none."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls, clean: Tensor, labelled: Tensor, annotator: Tensor, group: Tensor, annotations: Tensor | None = None
+    ) -> "Samples":
+        annotations = torch.zeros_like(annotator) if annotations is None else annotations
+        return super().__new__(cls, clean, labelled, annotator, group, annotations)
 
 
 class Progress(NamedTuple):
@@ -96,7 +108,21 @@ class TrainingView(Protocol):
     @property
     def samples(self) -> Samples: ...
 
+    @property
+    def share(self) -> Sequence[int]:
+        """The indices of the samples that this process iterates."""
+
+    @property
+    def annotation_names(self) -> list[str]:
+        """Who drew the masks that `annotations` gives, in the same order in every process."""
+
     def __iter__(self) -> Iterator[Seen]: ...
+
+    def annotations(self, index: int) -> dict[str, Tensor]:
+        """Give the masks by several annotators of sample `index`, at the image's own scale; any process may ask.
+
+        Each is (H, W) uint8 class numbers, or (K, H, W) planes of 0 and 1; `IGNORE` where ignored.
+        """
 
     def gather(self, table: Tensor) -> Tensor:
         """Add up what each process filled in of a table; on one process, the table itself."""

@@ -13,11 +13,11 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def samples() -> Samples:
-    """Eight samples; number 1 is clean."""
+    """Eight samples, each drawn by three annotators too; number 1 is clean."""
     clean = torch.zeros(8, dtype=torch.bool)
     clean[1] = True
     unknown = torch.full((8,), -1)
-    return Samples(clean, torch.ones(8, dtype=torch.bool), unknown, unknown)
+    return Samples(clean, torch.ones(8, dtype=torch.bool), unknown, unknown, torch.full((8,), 3))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ SMALL = (
     "data.num_val=4",
     "data.num_test=4",
     "data.clean_fraction=0.34",
+    "data.annotators=3",
     "data.batch_size=4",
     "data.num_workers=0",
     "trainer=cpu",

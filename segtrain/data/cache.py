@@ -27,6 +27,10 @@ class CachedSource:
     def reference_names(self) -> list[str]:
         return self.source.reference_names
 
+    @property
+    def annotation_names(self) -> list[str]:
+        return self.source.annotation_names
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -37,6 +41,9 @@ class CachedSource:
 
     def references(self, index: int) -> dict[str, np.ndarray]:
         return self.source.references(index)
+
+    def annotations(self, index: int) -> dict[str, np.ndarray]:
+        return self.source.annotations(index)
 
     def fingerprint(self) -> str:
         return self.source.fingerprint()

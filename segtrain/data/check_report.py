@@ -85,6 +85,7 @@ class CheckReport:
         """Give all faults, and the rest in a few tables."""
         summaries = self.summaries()
         parts = [_sizes(summaries), _classes(summaries, self.classes), _agreement(summaries), _annotators(summaries)]
+        parts.append(_annotations(summaries))
         if self.notes:
             parts.append("\n".join(["Unusual:", *(_note(kind, samples) for kind, samples in self.notes.items())]))
         if self.faults:
@@ -137,6 +138,14 @@ def _annotators(summaries: dict[str, Any]) -> str:
                 [who, split, str(counts["samples"]), *("" if value is None else f"{value:.3f}" for value in dice)]
             )
     return "Annotators\n" + _table(rows) if len(rows) > 1 else ""
+
+
+def _annotations(summaries: dict[str, Any]) -> str:
+    rows = [["annotator", "split", "samples", "Dice with the others"]]
+    for split, found in summaries.items():
+        for who, counts in found["annotations"].items():
+            rows.append([who, split, str(counts["samples"]), f"{counts['mutual']:.3f}"])
+    return "Masks of the same images by several annotators\n" + _table(rows) if len(rows) > 1 else ""
 
 
 def _note(kind: str, samples: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Who is drawn: an epoch's order from the samples' weights."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from segtrain.seeds import derive_seed
 
-__all__ = ["Draw", "epoch_draws", "systematic_resample"]
+__all__ = ["Draw", "Places", "epoch_draws", "shared_draws", "systematic_resample"]
 
 
 class Draw(NamedTuple):
@@ -20,6 +21,15 @@ class Draw(NamedTuple):
     """How often this sample was drawn before in the same epoch, so that a repeat is augmented anew."""
     revision: int = 0
     """The newest revision of the labels to use; 0 = the labels as given."""
+
+
+class Places(NamedTuple):
+    """Some of the places in every step, and who is drawn for them."""
+
+    weights: Tensor
+    """(N,), >= 0, not all 0."""
+    per_step: int
+    """How many places of a step, over all devices."""
 
 
 def systematic_resample(weights: Tensor, num_draws: int, generator: torch.Generator) -> Tensor:
@@ -51,9 +61,27 @@ def epoch_draws(weights: Tensor, num_draws: int, seed: int, epoch: int, revision
     batch leaves out is chance and not the rule.
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
+    drawn = systematic_resample(weights, max(num_draws, len(weights)), generator)[:num_draws]
+    return _numbered(drawn.tolist(), epoch, revision)
+
+
+def shared_draws(places: Sequence[Places], steps: int, seed: int, epoch: int, revision: int = 0) -> list[Draw]:
+    """Give an epoch's draws when a step's places are shared out; they depend on the arguments alone.
+
+    Every step has the places of the first kind first, then those of the second, and so on. Dealt out to devices in
+    turn, each gets its even share of every kind, if their numbers are multiples of the number of devices.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(seed, epoch))
+    columns = []
+    for weights, per_step in places:
+        columns.append(systematic_resample(weights, steps * per_step, generator).view(steps, per_step))
+    return _numbered(torch.cat(columns, dim=1).flatten().tolist(), epoch, revision)
+
+
+def _numbered(drawn: Iterable[int], epoch: int, revision: int) -> list[Draw]:
     seen: Counter[int] = Counter()
     draws = []
-    for index in systematic_resample(weights, max(num_draws, len(weights)), generator)[:num_draws].tolist():
+    for index in drawn:
         draws.append(Draw(index, epoch, seen[index], revision))
         seen[index] += 1
     return draws

@@ -1,8 +1,9 @@
 """Looking at one sample: what is wrong with it, what is unusual, and its numbers for the statistics."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -42,6 +43,8 @@ class Finding:
     """(C + 1,) int64, the label's pixels of each class, then the ignored ones."""
     agreement: dict[str, float] = field(default_factory=dict)
     """Dice of the label with each reference."""
+    mutual: dict[str, float] = field(default_factory=dict)
+    """Mean Dice of each annotator's mask with those of the others."""
 
 
 class Examined(Dataset[Finding]):
@@ -69,11 +72,8 @@ class Examined(Dataset[Finding]):
             item, finding.notes = self._read(index)
         except DataError as error:
             finding.faults += error.faults or [str(error)]
-        references: dict[str, np.ndarray] = {}
-        try:
-            references = self.source.references(index)
-        except DataError as error:
-            finding.faults += [fault for fault in error.faults or [str(error)] if fault not in finding.faults]
+        references = self._others(finding, self.source.references)
+        finding.mutual = self._mutual(self._others(finding, self.source.annotations))
         if item is not None:
             self._measure(finding, item, references)
         return finding
@@ -89,6 +89,26 @@ class Examined(Dataset[Finding]):
         """Give the sample, and what is unusual about its files where it has any."""
         return self.source.inspect(index) if isinstance(self.source, RecordSource) else (self.source.read(index), [])
 
+    def _others(self, finding: Finding, read: Callable[[int], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        try:
+            return read(finding.index)
+        except DataError as error:
+            finding.faults += [fault for fault in error.faults or [str(error)] if fault not in finding.faults]
+            return {}
+
+    def _mutual(self, annotations: dict[str, np.ndarray]) -> dict[str, float]:
+        """Give each annotator's mean agreement with the others, as far as it says anything."""
+        found: dict[str, list[float]] = {name: [] for name in annotations}
+        for (one, first), (other, second) in combinations(annotations.items(), 2):
+            dice = agreement(first, second, len(self.classes), self._shown)
+            found[one].append(dice)
+            found[other].append(dice)
+        return {name: float(np.nanmean(dice)) for name, dice in found.items() if not np.isnan(dice).all()}
+
+    @property
+    def _shown(self) -> list[int]:
+        return [number for number, name in enumerate(self.classes) if name != BACKGROUND]
+
     def _measure(self, finding: Finding, item: Item, references: dict[str, np.ndarray]) -> None:
         image, label = item
         finding.shape, finding.dtype = image.shape, str(image.dtype)
@@ -99,13 +119,12 @@ class Examined(Dataset[Finding]):
         if label is None:
             return
         finding.pixels = _class_pixels(label, len(self.classes))
-        shown = [number for number, name in enumerate(self.classes) if name != BACKGROUND]
         if finding.pixels[-1] == label.size:
             finding.notes.append("masks that are ignored everywhere")
-        elif not finding.pixels[shown].any():
+        elif not finding.pixels[self._shown].any():
             finding.notes.append("empty masks (nothing but background)")
         for name, reference in references.items():
-            finding.agreement[name] = agreement(label, reference, len(self.classes), shown)
+            finding.agreement[name] = agreement(label, reference, len(self.classes), self._shown)
 
 
 def agreement(label: np.ndarray, reference: np.ndarray, num_classes: int, shown: Sequence[int]) -> float:

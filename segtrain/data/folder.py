@@ -37,6 +37,8 @@ class Folder(DataSet):
         masks: where the given labels are; of several templates the first that names a file counts. With
             {annotator}, every mask of an image is a sample of its own.
         references: name -> where other masks of the same images are, such as clean or experts' ones.
+        annotations: name -> where masks of the same images by several annotators are, to be fused; the given label
+            takes part only if it is named here too.
         clean: which samples' labels are known to be right: a list's file, or a pattern such as "clean_*".
         clean_masks: where clean samples take their label from, if not from `masks`.
         group: which samples belong together (patient, slide, track), so that splits keep them on one side: a
@@ -53,6 +55,7 @@ class Folder(DataSet):
     images: str = "images"
     masks: str | list[str] = "masks"
     references: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     clean: str | None = None
     clean_masks: str | None = None
     group: str | None = None
@@ -89,6 +92,7 @@ class Folder(DataSet):
             root=root,
             masks=templates["masks"],
             references=dict(zip(self.references, templates["references"], strict=True)),
+            annotations=dict(zip(self.annotations, templates["annotations"], strict=True)),
             clean_masks=next(iter(templates["clean_masks"]), None),
             unlabelled=self.unlabelled,
             values=mask_values(self, self.mask_values, self.ignore_value),
@@ -102,7 +106,7 @@ class Folder(DataSet):
         clean = clean_samples(root, self.clean, _names(images), labels.faults) if self.clean else set()
         groups = groups_of(root, self.group, ids, labels.faults) if self.group else {}
         for name, stem, path, folder, split in images:
-            row = Record(name, path, None, {}, name in clean, None, groups.get(name), split)
+            row = Record(name, path, None, {}, {}, name in clean, None, groups.get(name), split)
             labels.add(row, {"stem": stem, "split": folder})
         return labels.splits(self._shares, self.split_seed)
 
@@ -111,6 +115,7 @@ class Folder(DataSet):
         return {
             "masks": [self.masks] if isinstance(self.masks, str) else list(self.masks),
             "references": list(self.references.values()),
+            "annotations": list(self.annotations.values()),
             "clean_masks": [self.clean_masks] if self.clean_masks else [],
         }
 

@@ -59,6 +59,7 @@ class LabelFiles:
         root: folder that all files are named from.
         masks: templates of the given labels; the first that names a file counts.
         references: template of each other mask.
+        annotations: template of each annotator's mask of the same images.
         clean_masks: template of the labels of clean samples; None = the same as the others'.
         unlabelled: an image without a mask is a sample, not a fault.
         values: what the masks' values mean.
@@ -72,6 +73,7 @@ class LabelFiles:
         root: Path,
         masks: Sequence[str],
         references: Mapping[str, str],
+        annotations: Mapping[str, str],
         clean_masks: str | None,
         unlabelled: bool,
         values: MaskValues,
@@ -81,6 +83,7 @@ class LabelFiles:
         self.root = root
         self.masks = list(masks)
         self.references = dict(references)
+        self.annotations = dict(annotations)
         self.clean_masks = clean_masks
         self.unlabelled = unlabelled
         self.values = values
@@ -94,13 +97,13 @@ class LabelFiles:
         """Gather a sample's rows: one, or one for each annotator.
 
         Args:
-            record: all but its masks and references.
+            record: all but its masks.
             places: what the names in braces stand for.
         """
-        references = {
-            name: self.finder.find(record.id, [template], places) for name, template in self.references.items()
-        }
-        record = record._replace(references={name: files for name, files in references.items() if files})
+        record = record._replace(
+            references=self._named(record, self.references, places),
+            annotations=self._named(record, self.annotations, places),
+        )
         drawn = self._drawn(record, places)
         if drawn:
             self.records += drawn
@@ -139,6 +142,13 @@ class LabelFiles:
         self.faults.stop(heading)
         return self._sources()
 
+    def _named(
+        self, record: Record, templates: Mapping[str, str], places: Mapping[str, str]
+    ) -> dict[str, tuple[str, ...]]:
+        """Give the files of the masks that have a name each, as far as there are any."""
+        found = {name: self.finder.find(record.id, [template], places) for name, template in templates.items()}
+        return {name: files for name, files in found.items() if files}
+
     def _drawn(self, record: Record, places: Mapping[str, str]) -> list[Record]:
         if record.clean and self.clean_masks is not None:
             masks = self.finder.find(record.id, [self.clean_masks], places)
@@ -171,6 +181,7 @@ class LabelFiles:
                     overlapping=self.data_set.overlapping,
                     channels=self.data_set.channels,
                     reference_names=list(self.references),
+                    annotation_names=list(self.annotations),
                     annotators=annotators,
                     groups=groups,
                 )

@@ -36,6 +36,10 @@ class RevisedLabels:
     def _file(self, revision: int, sample_id: str) -> Path:
         return self.folder / f"{revision:04d}" / f"{sample_id}.npz"
 
+    def __contains__(self, revision: int) -> bool:
+        """Whether labels of this revision lie here; revision 0 are those as given."""
+        return revision == 0 or (self.folder / f"{revision:04d}").is_dir()
+
     def write(self, revision: int, sample_id: str, label: SoftLabel) -> None:
         file = self._file(revision, sample_id)
         file.parent.mkdir(parents=True, exist_ok=True)

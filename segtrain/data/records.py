@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class Record(NamedTuple):
     masks: tuple[str, ...] | None
     """The label's file, or one for each overlapping class; None for an unlabelled sample."""
     references: dict[str, tuple[str, ...]]
+    annotations: dict[str, tuple[str, ...]]
     clean: bool
     annotator: str | None
     group: str | None
@@ -43,6 +45,7 @@ class RecordSource:
         overlapping: the label has a plane for each class.
         channels: that images are given.
         reference_names: which other masks exist.
+        annotation_names: whose masks of the same images exist.
         annotators, groups: all names in the data set; their places are the numbers in `samples`.
     """
 
@@ -55,6 +58,7 @@ class RecordSource:
         overlapping: bool,
         channels: int,
         reference_names: Sequence[str],
+        annotation_names: Sequence[str],
         annotators: Sequence[str],
         groups: Sequence[str],
     ) -> None:
@@ -64,6 +68,7 @@ class RecordSource:
         self.overlapping = overlapping
         self.channels = channels
         self.reference_names = list(reference_names)
+        self.annotation_names = list(annotation_names)
         self.annotators = list(annotators)
         self.groups = list(groups)
 
@@ -85,6 +90,7 @@ class RecordSource:
             labelled=torch.tensor([record.masks is not None for record in self.records], dtype=torch.bool),
             annotator=_numbers([record.annotator for record in self.records], self.annotators),
             group=_numbers([record.group for record in self.records], self.groups),
+            annotations=torch.tensor([len(record.annotations) for record in self.records], dtype=torch.int64),
         )
 
     def read(self, index: int) -> Item:
@@ -125,10 +131,20 @@ class RecordSource:
         Raises:
             DataError: one cannot be used, or has another size than the image; every fault is listed.
         """
-        record = self.records[index]
+        return self._others(self.records[index], self.records[index].references, "references")
+
+    def annotations(self, index: int) -> dict[str, np.ndarray]:
+        """Read the masks by several annotators of a sample.
+
+        Raises:
+            DataError: one cannot be used, or has another size than the image; every fault is listed.
+        """
+        return self._others(self.records[index], self.records[index].annotations, "annotations")
+
+    def _others(self, record: Record, masks: dict[str, tuple[str, ...]], what: str) -> dict[str, np.ndarray]:
         faults, found = [], {}
-        expected = size(self.path(record.image)) if record.references else ()
-        for name, files in record.references.items():
+        expected = size(self.path(record.image)) if masks else ()
+        for name, files in masks.items():
             try:
                 planes = [self.values.read(self.path(file)) for file in files]
             except DataError as error:
@@ -141,7 +157,7 @@ class RecordSource:
             ]
             found[name] = planes
         if faults:
-            raise DataError(f"the references of sample '{record.id}' cannot be used:", faults)
+            raise DataError(f"the {what} of sample '{record.id}' cannot be used:", faults)
         return {name: self._stack(planes) for name, planes in found.items()}
 
     def fingerprint(self) -> str:
@@ -149,7 +165,8 @@ class RecordSource:
         digest = hashlib.sha256(repr((vars(self.values), self.overlapping, self.channels)).encode())
         for record in self.records:
             digest.update(repr(record).encode())
-            for name in (record.image, *(record.masks or ()), *sum(record.references.values(), ())):
+            others = chain(record.references.values(), record.annotations.values())
+            for name in (record.image, *(record.masks or ()), *chain.from_iterable(others)):
                 stat = os.stat(self.path(name))  # noqa: PTH116
                 digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
         return digest.hexdigest()

@@ -37,12 +37,19 @@ class Source(Protocol):
     def reference_names(self) -> list[str]:
         """Which other masks exist, such as "clean" or "expert"."""
 
+    @property
+    def annotation_names(self) -> list[str]:
+        """Whose masks `annotations` may give, beside the label: several annotators of the same images."""
+
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> Item: ...
 
     def references(self, index: int) -> dict[str, np.ndarray]:
         """Give the other masks of this sample, in the form of its label; a missing one is left out."""
+
+    def annotations(self, index: int) -> dict[str, np.ndarray]:
+        """Give this sample's masks by several annotators, in the form of its label; a missing one is left out."""
 
     def fingerprint(self) -> str:
         """Give a hash that changes when the split's files (names, sizes, times) or settings change."""
@@ -60,6 +67,8 @@ class DataSet(ABC):
         fit: "crop": a random window of `size` at the image's own scale, evaluated by sliding window.
             "resize": the whole image, its longer side scaled to `size`; metrics are still taken at full scale.
         batch_size: images in a training step, per device.
+        clean_per_batch: how many of these are clean, in every batch of every device, below batch_size; the
+            strategy's sample weights then decide among the clean ones and among the others. 0 = as they come.
         num_workers: processes that read and augment, per device; 0 = the main process.
         cache: keep decoded samples in each worker's memory (small data sets only).
     """
@@ -70,6 +79,7 @@ class DataSet(ABC):
     size: int = 256
     fit: Literal["crop", "resize"] = "crop"
     batch_size: int = 8
+    clean_per_batch: int = 0
     num_workers: int = 2
     cache: bool = False
 
@@ -82,7 +92,7 @@ class DataSet(ABC):
             faults.append(f"The 'classes' of {name} must differ, got {list(self.classes)}")
         if self.size < 32 or self.size % 32:
             faults.append(f"The 'size' of {name} must be a multiple of 32 pixels, got {self.size}")
-        for key, least in (("channels", 1), ("batch_size", 1), ("num_workers", 0)):
+        for key, least in (("channels", 1), ("batch_size", 1), ("clean_per_batch", 0), ("num_workers", 0)):
             if getattr(self, key) < least:
                 faults.append(f"The '{key}' of {name} must be at least {least}, got {getattr(self, key)}")
         if faults:

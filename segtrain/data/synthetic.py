@@ -30,6 +30,8 @@ class Synthetic(DataSet):
         cell_radius: [smallest, largest] radius of a cell, in pixels.
         coverage: share of a picture that its cells cover, about, in (0, 0.8].
         label_noise: the simulated annotator; None: the given labels are the true ones.
+        annotators: how many people draw each picture; with 2 or more, every sample has a mask by each of them beside
+            its label, each with label noise of its own (one who is told apart by it keeps his habits).
         clean_fraction: share of the training samples that are flagged clean and are spared by noise, in [0, 1].
         seed: of the pictures and of the annotator; the training has its own.
     """
@@ -45,6 +47,7 @@ class Synthetic(DataSet):
     cell_radius: list[float] = field(default_factory=lambda: [5.0, 13.0])
     coverage: float = 0.3
     label_noise: Corruption | None = None
+    annotators: int = 1
     clean_fraction: float = 0.0625
     seed: int = 0
 
@@ -57,6 +60,7 @@ class Synthetic(DataSet):
             "num_test": (self.num_test >= 1, "at least 1"),
             "cell_radius": (len(limits) == 2 and 2 <= limits[0] <= limits[1], "[low, high] with 2 <= low <= high"),
             "coverage": (0 < self.coverage <= 0.8, "in (0, 0.8]"),
+            "annotators": (self.annotators >= 1, "at least 1"),
             "clean_fraction": (0 <= self.clean_fraction <= 1, "in [0, 1]"),
             "seed": (self.seed >= 0, "at least 0"),
         }
@@ -84,12 +88,13 @@ class SyntheticSource:
         fraction = data.clean_fraction if split == "train" else 0.0
         # Evenly spread over the split, and exactly the share asked for.
         clean = np.floor((numbers + 1) * fraction + 1e-9) > np.floor(numbers * fraction + 1e-9)
-        unknown = torch.full((len(self),), -1)
+        self.annotation_names = [f"a{number + 1}" for number in range(data.annotators)] if data.annotators > 1 else []
         self.samples = Samples(
             clean=torch.from_numpy(clean),
             labelled=torch.ones(len(self), dtype=torch.bool),
-            annotator=unknown,
-            group=unknown.clone(),
+            annotator=torch.tensor([self._who(index) for index in range(len(self))]),
+            group=torch.full((len(self),), -1),
+            annotations=torch.full((len(self),), len(self.annotation_names)),
         )
         self.ids = [f"{split}_{number:04d}" for number in numbers]
 
@@ -103,22 +108,38 @@ class SyntheticSource:
     def read(self, index: int) -> Item:
         cells, rng = self._cells(index)
         label = self._label(cells)
-        if self.data.label_noise is not None and not bool(self.samples.clean[index]):
-            label = self.data.label_noise(label, len(self.data.classes), self._rng(index, "annotator"))
+        if not bool(self.samples.clean[index]):
+            label = self._drawn(label, index, "annotator", int(self.samples.annotator[index]))
         return Item(photograph(cells, self.data.size, self.data.cell_radius, rng), label)
 
     def references(self, index: int) -> dict[str, np.ndarray]:
         cells, _ = self._cells(index)
         return {"clean": self._label(cells)}
 
+    def annotations(self, index: int) -> dict[str, np.ndarray]:
+        label = self._label(self._cells(index)[0])
+        names = enumerate(self.annotation_names)
+        return {name: self._drawn(label, index, f"annotator {name}", number) for number, name in names}
+
     def fingerprint(self) -> str:
-        loading = ("batch_size", "num_workers", "cache")  # what no sample hangs on
+        loading = ("batch_size", "clean_per_batch", "num_workers", "cache")  # what no sample hangs on
         settings = {key: value for key, value in vars(self.data).items() if key not in loading}
         return blake2b(f"{self.split} {settings}".encode(), digest_size=16).hexdigest()
 
     def _rng(self, index: int, purpose: str) -> np.random.Generator:
         name = blake2b(f"{self.split} {index} {purpose}".encode(), digest_size=8).digest()
         return np.random.default_rng([self.data.seed, int.from_bytes(name, "little")])
+
+    def _who(self, index: int) -> int:
+        """Give the simulated annotator of a sample; -1 where they are not told apart."""
+        number = self.data.label_noise.num_annotators if self.data.label_noise is not None else 0
+        return int(self._rng(index, "who").integers(number)) if number else -1
+
+    def _drawn(self, label: np.ndarray, index: int, purpose: str, annotator: int) -> np.ndarray:
+        """Give a true label as it would have been drawn, the same for the same purpose."""
+        noise = self.data.label_noise
+        rng, who = self._rng(index, purpose), None if annotator < 0 else annotator
+        return label if noise is None else noise(label, len(self.data.classes), rng, who)
 
     def _cells(self, index: int) -> tuple[list[Cell], np.random.Generator]:
         data, rng = self.data, self._rng(index, "picture")

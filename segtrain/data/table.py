@@ -35,6 +35,8 @@ class Table(DataSet):
         mask: where the given labels are; of several places the first that names a file counts. Overlapping classes:
             a template with {class}.
         references: name -> where other masks of the same images are, such as clean or experts' ones.
+        annotations: name -> where masks of the same images by several annotators are, to be fused; the given label
+            takes part only if it is named here too.
         id: column with the samples' names; null = the image's name. Rows of several annotators may share an id.
         split: column with train, val or test, an empty cell leaving the row out; or shares of train, val and test;
             or split -> a list's file.
@@ -53,6 +55,7 @@ class Table(DataSet):
     image: str = "image"
     mask: str | list[str] = "mask"
     references: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     id: str | None = None
     split: str | list[float] | dict[str, str] = "split"
     split_seed: int = 0
@@ -84,6 +87,7 @@ class Table(DataSet):
             root=root,
             masks=templates["mask"],
             references=dict(zip(self.references, templates["references"], strict=True)),
+            annotations=dict(zip(self.annotations, templates["annotations"], strict=True)),
             clean_masks=next(iter(templates["clean_masks"]), None),
             unlabelled=self.unlabelled,
             values=mask_values(self, self.mask_values, self.ignore_value),
@@ -103,7 +107,7 @@ class Table(DataSet):
             clean = _TRUTH.get(self._cell(row, self.clean).lower(), False)
             group = self._cell(row, self.group) or None
             image = self._image(name, row, labels)
-            labels.add(Record(unique, image, None, {}, clean, annotator or None, group, split), row)
+            labels.add(Record(unique, image, None, {}, {}, clean, annotator or None, group, split), row)
         return labels.splits(None if isinstance(self.split, str | Mapping) else self.split, self.split_seed)
 
     @property
@@ -113,6 +117,7 @@ class Table(DataSet):
             "image": [self.image],
             "mask": [self.mask] if isinstance(self.mask, str) else list(self.mask),
             "references": list(self.references.values()),
+            "annotations": list(self.annotations.values()),
             "clean_masks": [self.clean_masks] if self.clean_masks else [],
         }
         return {key: [text if placeholders(text) else f"{{{text}}}" for text in texts] for key, texts in places.items()}

@@ -30,6 +30,8 @@ class Tally:
         self.area = 0
         self.agreement: dict[str, dict[int, float]] = {}
         """Reference -> index -> Dice of the label with it."""
+        self.mutual: dict[str, list[float]] = {}
+        """Annotator -> mean Dice of each mask with those of the others."""
         self.annotators: dict[str, list[int]] = {}
         """Annotator -> the indices of the samples."""
 
@@ -48,6 +50,8 @@ class Tally:
         for name, dice in finding.agreement.items():
             if not np.isnan(dice):
                 self.agreement.setdefault(name, {})[finding.index] = dice
+        for name, dice in finding.mutual.items():
+            self.mutual.setdefault(name, []).append(dice)
 
     def summary(self) -> dict[str, Any]:
         """Give the statistics as plain values, fit for JSON."""
@@ -66,6 +70,10 @@ class Tally:
             "images_with": dict(zip(self.classes, self.images_with.tolist(), strict=True)),
             "annotators": {name: self._annotator(rows) for name, rows in sorted(self.annotators.items())},
             "agreement": {name: self._agreement(dice) for name, dice in self.agreement.items()},
+            "annotations": {
+                name: {"samples": len(dice), "mutual": float(np.mean(dice))}
+                for name, dice in sorted(self.mutual.items())
+            },
         }
 
     def worst(self, count: int) -> list[int]:

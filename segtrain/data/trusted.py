@@ -85,6 +85,10 @@ class TrustedSource:
     def reference_names(self) -> list[str]:
         return self.source.reference_names
 
+    @property
+    def annotation_names(self) -> list[str]:
+        return self.source.annotation_names
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -100,6 +104,9 @@ class TrustedSource:
 
     def references(self, index: int) -> dict[str, np.ndarray]:
         return self.source.references(index)
+
+    def annotations(self, index: int) -> dict[str, np.ndarray]:
+        return self.source.annotations(index)
 
     def fingerprint(self) -> str:
         return blake2b(f"{self.source.fingerprint()} {self.trusted}".encode(), digest_size=16).hexdigest()
@@ -126,6 +133,10 @@ class JoinedSource:
     def reference_names(self) -> list[str]:
         return self.first.reference_names
 
+    @property
+    def annotation_names(self) -> list[str]:
+        return list(dict.fromkeys([*self.first.annotation_names, *self.second.annotation_names]))
+
     def __len__(self) -> int:
         return len(self.first) + len(self.second)
 
@@ -139,6 +150,10 @@ class JoinedSource:
     def references(self, index: int) -> dict[str, np.ndarray]:
         source, place = self._place(index)
         return source.references(place)
+
+    def annotations(self, index: int) -> dict[str, np.ndarray]:
+        source, place = self._place(index)
+        return source.annotations(place)
 
     def fingerprint(self) -> str:
         both = f"{self.first.fingerprint()} {self.second.fingerprint()}"

@@ -25,6 +25,7 @@ class ModelView:
         gather: adds a table up over the processes.
         revised: where rewritten labels go.
         revision: the number that labels rewritten through this view get.
+        share: the indices of this process's samples.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ModelView:
         gather: Callable[[Tensor], Tensor],
         revised: RevisedLabels,
         revision: int,
+        share: Sequence[int],
     ) -> None:
         self._source = source
         self._loader = loader
@@ -46,11 +48,16 @@ class ModelView:
         self._gather = gather
         self._revised = revised
         self._revision = revision
+        self.share = share
         self.rewritten = 0
 
     @property
     def samples(self) -> Samples:
         return self._source.samples
+
+    @property
+    def annotation_names(self) -> list[str]:
+        return self._source.annotation_names
 
     def __iter__(self) -> Iterator[Seen]:
         for samples in self._loader:
@@ -61,6 +68,9 @@ class ModelView:
 
     def gather(self, table: Tensor) -> Tensor:
         return self._gather(table)
+
+    def annotations(self, index: int) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(mask) for name, mask in self._source.annotations(index).items()}
 
     def relabel(self, index: int, probs: Tensor, weight: Tensor) -> None:
         """See `TrainingView.relabel`; labels of clean samples are refused, and stored at the image's own scale."""

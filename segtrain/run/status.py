@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -65,7 +66,7 @@ def written_status(run_dir: Path) -> Iterator[Callable[..., None]]:
         end = {"status": "failed", "exit_code": getattr(error, "exit_status", 1), "reason": reason}
         raise
     finally:
-        _write(run_dir, status | end | {"finished": _now()})
+        _write(run_dir, status | end | {"finished": _now(), "cpu_seconds": round(time.process_time(), 1)})
 
 
 def _now() -> str:

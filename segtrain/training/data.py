@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segtrain.data.augment import Augment
-from segtrain.data.draw import Draw, epoch_draws
+from segtrain.data.draw import Draw, epoch_draws, shared_draws
 from segtrain.data.labels import RevisedLabels
+from segtrain.data.quota import CleanQuota
 from segtrain.data.sample import Case, EvaluationSet, PlainSet, TrainingSet, collate
 from segtrain.data.source import DataSet, Source
 from segtrain.data.view import ModelView
@@ -69,6 +70,7 @@ class SegmentationData(LightningDataModule):
 
     def train_dataloader(self) -> TrainingLoader:
         source = self.splits["train"]
+        self._quota.check(source.samples)
         dataset = TrainingSet(source, self.data.size, self.data.fit, self.augment, self.revised, self.seed)
         batches = EpochBatches(self._position, self._draws, self.data.batch_size, self.steps_per_epoch)
         return TrainingLoader(dataset, batch_sampler=batches, collate_fn=self._collate, **self.workers)
@@ -122,14 +124,22 @@ class SegmentationData(LightningDataModule):
         weights = self.strategy.sample_weights(samples, epoch).cpu()
         if not self.strategy.uses_unlabelled:
             weights = weights * samples.labelled
-        in_a_step = self.data.batch_size * self._world_size
-        total = self.steps_per_epoch * in_a_step
-        if self.trainer.overfit_batches:  # type: ignore[union-attr]
-            total = self._limited_steps * in_a_step
+        overfit = self.trainer.overfit_batches > 0  # type: ignore[union-attr]
+        steps = self._limited_steps if overfit else self.steps_per_epoch
+        mine = slice(self._rank, None, self._world_size)
+        if self.data.clean_per_batch:
+            places = self._quota.places(weights, samples, epoch, few=steps if overfit else None)
+            return shared_draws(places, steps, self.seed, epoch, self.revision)[mine]
+        total = steps * self.data.batch_size * self._world_size
+        if overfit:
             weights = weights[:total]  # the same few samples, each once an epoch
         if not weights.any():
             raise DataError("No training sample has a mask: see data.masks, or choose a strategy that needs none.")
-        return epoch_draws(weights, total, self.seed, epoch, self.revision)[self._rank :: self._world_size]
+        return epoch_draws(weights, total, self.seed, epoch, self.revision)[mine]
+
+    @property
+    def _quota(self) -> CleanQuota:
+        return CleanQuota(self.data.clean_per_batch, self.data.batch_size, self._world_size)
 
     def plain_draws(self, epoch: int) -> list[Draw]:
         """Give an epoch's draws with equal weights and no audit, for a loader that runs without a trainer."""
@@ -163,6 +173,7 @@ class SegmentationData(LightningDataModule):
             self._reduce,
             self.revised,
             self.revision + 1,
+            dataset.rows,
         )
 
     def _collate(self, samples: Sequence[Batch]) -> Batch:
@@ -205,6 +216,11 @@ class SegmentationData(LightningDataModule):
             raise CheckpointError(
                 f"The run cannot go on from this checkpoint: {'; '.join(changed)}. Use the data, data.batch_size and "
                 "number of devices that it was started with, or start a new run."
+            )
+        if state["revision"] not in self.revised:
+            raise CheckpointError(
+                f"The checkpoint goes on with labels that its run rewrote, and {self.revised.folder} does not hold "
+                "them: resume in the folder of that run (paths.run_dir), or copy its revised/ there."
             )
         self.audited = state["audited"]
         self.revision = state["revision"]

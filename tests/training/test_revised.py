@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from segtrain.data.labels import RevisedLabels
+from segtrain.errors import CheckpointError
 from segtrain.noise import NoiseStrategy
 from segtrain.run.build import Parts, build
 from segtrain.types import Batch, Progress, TrainingView
@@ -99,3 +100,12 @@ def test_the_view_shows_every_sample_once_and_the_models_belief(tmp_path: Path) 
     parts.task.strategy = parts.data.strategy = Look()
     parts.trainer.fit(parts.task, datamodule=parts.data)
     assert sorted(shown) == list(range(12))
+
+
+def test_resuming_without_the_rewritten_labels_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path / "run")
+    elsewhere = build(small_config("augmentation=none", "callbacks=[last]", "trainer.max_epochs=4"), tmp_path / "other")
+    with pytest.raises(CheckpointError, match=r"resume in the folder of that run \(paths.run_dir\)"):
+        elsewhere.trainer.fit(
+            elsewhere.task, datamodule=elsewhere.data, ckpt_path=tmp_path / "run" / "checkpoints" / "last.ckpt"
+        )
