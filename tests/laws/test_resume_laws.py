@@ -1,5 +1,6 @@
 """A run stopped anywhere and resumed ends bitwise equal to the unbroken one, under every noise strategy."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def resumes_bitwise(tmp_path: Path, overrides: tuple[str, ...], stops: tuple[str
     draws = (tmp_path / "unbroken" / "draws.csv").read_text()
     for stop in stops:
         folder = tmp_path / stop
+        if (tmp_path / "unbroken" / "revised").exists():
+            shutil.copytree(tmp_path / "unbroken" / "revised", folder / "revised")
         assert_equal(fitted(folder, overrides, ckpt=saved / f"{stop}.ckpt"), unbroken)
         assert (folder / "draws.csv").read_text() == draws
 

@@ -1,30 +1,49 @@
 """What every noise strategy in configs/noise obeys, alone and chained, under every loss."""
 
+from functools import cache
 from itertools import permutations
+from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 from segtrain.config import options
 from segtrain.errors import ConfigError
+from segtrain.losses import WeightedSum
 from segtrain.noise import Chain, NoiseStrategy
-from segtrain.run.build import plan
+from segtrain.run.build import make
 from segtrain.types import Batch, Progress, Samples
 from tests.small import small_config
 
 STRATEGIES = sorted(options("noise"))
+CHAINED = [name for name in STRATEGIES if name != "none"]
 LOSSES = sorted(options("loss"))
 
 
-def strategy_of(name: str, loss: str = "dice") -> tuple[NoiseStrategy, nn.Module]:
-    made = plan(small_config(f"noise={name}", f"loss={loss}"))
-    return made.strategy, made.criterion
+@cache
+def composed(group: str, name: str) -> dict[str, Any]:
+    return dict(OmegaConf.to_container(small_config(f"{group}={name}")[group], resolve=True))  # type: ignore[arg-type]
+
+
+def built(group: str, *names: str) -> dict[str, Any]:
+    """Build options of a group that stacks, by name."""
+    return {key: make(OmegaConf.create(node)) for name in names for key, node in composed(group, name).items()}
+
+
+def strategy_of(*names: str) -> NoiseStrategy:
+    return Chain.of(built("noise", *names))
+
+
+def criterion_of(loss: str = "dice") -> nn.Module:
+    return WeightedSum(built("loss", loss))
 
 
 def tiny_model() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1))
+    layers = [nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout2d(0.1), nn.Conv2d(4, 3, 1)]
+    return nn.Sequential(*layers)
 
 
 def two_steps(strategy: NoiseStrategy, criterion: nn.Module, model: nn.Module, batch: Batch) -> list[float]:
@@ -48,7 +67,7 @@ def two_steps(strategy: NoiseStrategy, criterion: nn.Module, model: nn.Module, b
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_it_trains_under_every_loss(name: str, loss: str, batch: Batch, samples: Samples) -> None:
-    strategy, criterion = strategy_of(name, loss)
+    strategy, criterion = strategy_of(name), criterion_of(loss)
     model = tiny_model()
     strategy.attach(model, samples)
     before = [p.clone() for p in model.parameters()]
@@ -58,7 +77,7 @@ def test_it_trains_under_every_loss(name: str, loss: str, batch: Batch, samples:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_it_leaves_its_batch_alone(name: str, batch: Batch, samples: Samples) -> None:
-    strategy, criterion = strategy_of(name)
+    strategy, criterion = strategy_of(name), criterion_of()
     model = tiny_model()
     strategy.attach(model, samples)
     before = Batch(*(column.clone() for column in batch))
@@ -68,7 +87,7 @@ def test_it_leaves_its_batch_alone(name: str, batch: Batch, samples: Samples) ->
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_its_state_has_fixed_keys_after_attach(name: str, batch: Batch, samples: Samples) -> None:
-    strategy, criterion = strategy_of(name)
+    strategy, criterion = strategy_of(name), criterion_of()
     model = tiny_model()
     strategy.attach(model, samples)
     keys = list(strategy.state_dict())
@@ -78,7 +97,7 @@ def test_its_state_has_fixed_keys_after_attach(name: str, batch: Batch, samples:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_its_weights_draw_somebody(name: str, samples: Samples) -> None:
-    strategy, _ = strategy_of(name)
+    strategy = strategy_of(name)
     strategy.attach(tiny_model(), samples)
     for epoch in range(4):
         weights = strategy.sample_weights(samples, epoch)
@@ -89,7 +108,7 @@ def test_its_weights_draw_somebody(name: str, samples: Samples) -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_its_trust_is_a_share(name: str, batch: Batch, samples: Samples) -> None:
-    strategy, _ = strategy_of(name)
+    strategy = strategy_of(name)
     model = tiny_model()
     strategy.attach(model, samples)
     trust = strategy.trust(model(batch.image), batch, Progress(0, 0, 2, 2))
@@ -97,10 +116,10 @@ def test_its_trust_is_a_share(name: str, batch: Batch, samples: Samples) -> None
     assert 0 <= trust.min() <= trust.max() <= 1
 
 
-@pytest.mark.parametrize(("first", "second"), list(permutations([name for name in STRATEGIES if name != "none"], 2)))
+@pytest.mark.parametrize(("first", "second"), list(permutations(CHAINED, 2)))
 def test_chained_it_trains_or_is_refused_with_a_reason(first: str, second: str, batch: Batch, samples: Samples) -> None:
     try:
-        strategy, criterion = strategy_of(f"[{first},{second}]")
+        strategy = strategy_of(first, second)
     except ConfigError as refusal:
         reason = str(refusal)
     else:
@@ -113,4 +132,4 @@ def test_chained_it_trains_or_is_refused_with_a_reason(first: str, second: str, 
     assert list(strategy.members) == [first, second]
     model = tiny_model()
     strategy.attach(model, samples)
-    two_steps(strategy, criterion, model, batch)
+    two_steps(strategy, criterion_of(), model, batch)

@@ -74,7 +74,7 @@ def test_the_rate_starts_anew_with_each_phase() -> None:
 def test_every_phase_has_an_epoch_or_all_are_refused() -> None:
     phased = Phased(2, {"long": Phase(share=100), "short": Phase(share=1)})
     assert phased.restarts == {1: 1.0}
-    with pytest.raises(ConfigError, match="raise trainer.max_epochs"):
+    with pytest.raises(ConfigError, match=r"raise trainer\.max_epochs"):
         Phased(1, {"first": Phase(), "second": Phase()})
     with pytest.raises(ConfigError, match="two names"):
         Phased(9, {"alone": Phase()})

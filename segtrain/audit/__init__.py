@@ -1,0 +1,15 @@
+"""What kind of noise labels have, told from a model and a few clean masks, and how it is undone."""
+
+from segtrain.audit.bias import Bias, Scale, estimate_bias, habits
+from segtrain.audit.confusion import posterior
+from segtrain.audit.correction import Corrector, corrected
+from segtrain.audit.displacement import Displacement, displacement
+from segtrain.audit.intervals import Interval, difference, location, rate_difference
+from segtrain.audit.outline import signed_distance
+from segtrain.audit.redraw import redraw
+from segtrain.audit.survey import Survey, survey
+
+__all__ = [
+    "Bias", "Corrector", "Displacement", "Interval", "Scale", "Survey", "corrected", "difference", "displacement",
+    "estimate_bias", "habits", "location", "posterior", "rate_difference", "redraw", "signed_distance", "survey",
+]  # fmt: skip
