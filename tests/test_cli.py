@@ -1,6 +1,7 @@
 """The commands: exit statuses, run folders, sweeps, and no torch before the check has passed."""
 
 import logging
+import re
 import resource
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_faults_end_with_status_2_all_at_once_quickly_and_without_torch(tmp_path
     assert done.stdout == "[]\n"
     lines = done.stderr.splitlines()
     assert lines[0] == "the config cannot be built:"
-    assert lines[1].startswith("  loss=dicee: loss has no option 'dicee', did you mean 'dice'? The options are bce")
+    assert lines[1].startswith("  loss=dicee: loss has no option 'dicee', did you mean 'dice'? The options are ")
     assert lines[2:] == [
         "  model.encoder_nme: segtrain.models.unet takes no 'encoder_nme', did you mean 'encoder'?",
         "  trainer.max_epochs: int or null expected, got 'abc'",
@@ -354,7 +355,7 @@ def test_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 def test_configs_lists_options_with_their_first_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(cli.configs, "noise") == 0
-    assert "  none        Trust every label: the baseline.\n" in capsys.readouterr().out
+    assert re.search(r"^  none +Trust every label: the baseline\.$", capsys.readouterr().out, re.MULTILINE)
     assert status(cli.configs) == 0
     out = capsys.readouterr().out
     assert all(f"\n{group}\n" in f"\n{out}" for group in config.groups())

@@ -52,7 +52,7 @@ def test_the_default_has_no_fault() -> None:
 
 
 TYPED = {
-    "loss=dicee": "loss=dicee: loss has no option 'dicee', did you mean 'dice'? The options are bce, cross",
+    "loss=dicee": "loss=dicee: loss has no option 'dicee', did you mean 'dice'? The options are active_passive, bce",
     "noise=[none,curiculum]": "noise=[none,curiculum]: noise has no option 'curiculum', did you mean 'curriculum'? The",
     "losss=dice": "losss: there is no 'losss', did you mean 'loss'?",
     "model=null": "model=null: name one of deeplabv3, ",
@@ -126,9 +126,9 @@ def test_faults_are_told_all_at_once_each_with_its_cure(told: dict[str, str | No
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("loss=[]", "loss: nothing is chosen; name one of bce, cross_entropy, dice"),
-        ("~loss", "loss: nothing is chosen; name one of bce, cross_entropy, dice"),
-        ("~loss.dice", "loss: nothing is chosen; name one of bce, cross_entropy, dice"),
+        ("loss=[]", "loss: nothing is chosen; name one of active_passive, bce, bootstrap"),
+        ("~loss", "loss: nothing is chosen; name one of active_passive, bce, bootstrap"),
+        ("~loss.dice", "loss: nothing is chosen; name one of active_passive, bce, bootstrap"),
         ("noise=[]", "noise: nothing is chosen; noise=none is the way to have none"),
         ("loss_weights=2", "loss_weights: keys expected, got 2"),
     ],
@@ -253,7 +253,7 @@ def test_a_used_folder_is_refused_unless_the_run_goes_on(tmp_path: Path, monkeyp
         ("check_data", [], []),
         ("check_data", ["procceses=3"], ["procceses: there is no 'procceses', did you mean 'processes'?"]),
         ("benchmark", ["kind=speed"], []),
-        ("benchmark", ["kind=sped"], ["kind: one of 'speed' expected, got 'sped', did you mean 'speed'?"]),
+        ("benchmark", ["kind=sped"], ["kind: one of 'speed', 'cost', 'noise' expected, got 'sped', did you mean"]),
     ],
 )
 def test_the_other_commands(name: str, overrides: list[str], says: list[str]) -> None:

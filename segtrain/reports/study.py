@@ -42,6 +42,7 @@ class Arm(NamedTuple):
     labels: tuple[float, float] | None
     """Dice of the noisy training labels with the truth, as given and as rewritten."""
     seconds: float
+    """Of the processor, in the training's last process."""
     overrides: list[str]
 
 
@@ -86,7 +87,7 @@ def _read(folder: Path, facts: StudyFacts) -> Arm | None:
         np.stack([score[f"dice@{facts.truth}"] for score in scores]),
         {name: np.array([score[name].mean() for score in scores]) for name in names if name in scores[0]},
         _labels([json.loads(file.read_text()) for file in quality if file.exists()]),
-        float(np.mean([job["seconds"] for job in jobs])),
+        float(np.mean([job.get("cpu_seconds", np.nan) for job in jobs])),
         jobs[0]["overrides"],
     )
 
@@ -110,7 +111,7 @@ def _table(arms: Sequence[Arm], gaps: dict[str, Gap], facts: StudyFacts) -> str:
     with_gap = any(gap.recovered is not None for gap in gaps.values())
     extra = [name for name in arms[0].columns if name != "dice"]
     head = ["arm", "seeds", f"Dice@{facts.truth}", "gain over noisy [95 %]"]
-    head += [*(["recovered gap [95 %]"] if with_gap else []), "beats clean only", *extra, "labels' Dice", "time"]
+    head += [*(["recovered gap [95 %]"] if with_gap else []), "beats clean only", *extra, "labels' Dice", "CPU time"]
     lines = [head]
     for arm in arms:
         gap = gaps[arm.name]
@@ -121,7 +122,7 @@ def _table(arms: Sequence[Arm], gaps: dict[str, Gap], facts: StudyFacts) -> str:
         row.append(_beats(gap) if arm.name != "clean_only" else "")
         row += [_spread(arm.columns[name]) for name in extra]
         row.append("" if arm.labels is None else f"{arm.labels[0]:.3f} to {arm.labels[1]:.3f}")
-        row.append(f"{arm.seconds / noisy:.2f}")
+        row.append("" if np.isnan(arm.seconds / noisy) else f"{arm.seconds / noisy:.2f}")
         lines.append(row)
     return markdown(lines)
 
@@ -153,7 +154,7 @@ def _raw(facts: StudyFacts, arms: Sequence[Arm]) -> dict[str, Any]:
         "arms": {
             arm.name: {
                 "overrides": arm.overrides,
-                "seconds": round(arm.seconds, 1),
+                "cpu_seconds": round(arm.seconds, 1) if np.isfinite(arm.seconds) else None,
                 "labels": arm.labels,
                 "seeds": arm.seeds,
                 "dice_of_each_image": np.round(arm.dice, 4).tolist(),

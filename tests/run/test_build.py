@@ -22,8 +22,8 @@ CHOICES = [(group, option) for group in GROUPS for option in sorted(options(grou
 
 @pytest.mark.parametrize(("group", "option"), CHOICES)
 def test_it_builds(tmp_path: Path, group: str, option: str) -> None:
-    classes = ["data.classes=[background,round,spindle]"] if option == "swap_class" else []
-    parts = build(small_config(f"{group}={option}", *classes), tmp_path)
+    classes = ["data.classes=[background,round,spindle]"] if option in ("swap_class", "class_flip") else []
+    parts = build(small_config(f"{group}={option}", *classes, "model.dropout=0.1"), tmp_path)
     assert isinstance(parts.task, SemanticTask)
     batch = next(iter(parts.data.evaluation_loader("val")))
     assert parts.task.predict_cases(batch)[0].probs.isfinite().all()

@@ -223,3 +223,13 @@ def test_the_saved_config_may_not_name_anything_to_run(trained: tuple[Path, dict
     ckpt = trained[0] / "checkpoints" / "best.ckpt"
     with pytest.raises(ConfigError, match=r"os\.system"):
         run.evaluate(compose_config("evaluate", [f"run={tmp_path}", f'ckpt_path="{ckpt}"']))
+
+
+def test_the_cost_of_a_strategy_is_counted_and_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """Passes are facts: one for none; a teacher's on top for pseudo-labels; an audit each other epoch is a half."""
+    table = run.benchmark(small_config("model.dropout=0.2", "+kind=cost"))
+    rows = {cells[1]: cells[2:] for line in table.splitlines()[2:] if (cells := [c.strip() for c in line.split("|")])}
+    assert rows["none"][:3] == ["1", "0", "1.00"]
+    assert rows["pseudo_label"][:2] == ["1", "1"]
+    assert float(rows["curriculum"][5]) > 0
+    assert set(rows) >= {"none", "curriculum", "pseudo_label", "consistency"}

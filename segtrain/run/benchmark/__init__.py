@@ -4,6 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from segtrain.run.benchmark.cost import cost
 from segtrain.run.benchmark.noise import noise
 from segtrain.run.benchmark.speed import speed
 
@@ -12,4 +13,4 @@ __all__ = ["benchmark"]
 
 def benchmark(cfg: DictConfig) -> Any:
     """Measure what `kind` names."""
-    return {"speed": speed, "noise": noise}[cfg.kind](cfg)
+    return {"speed": speed, "cost": cost, "noise": noise}[cfg.kind](cfg)

@@ -59,7 +59,8 @@ def _arms(cfg: DictConfig) -> dict[str, list[str]]:
     arms: dict[str, list[str]] = {}
     for name, own in {**CONTROLS, **cfg.recipes}.items():
         given = {"oracle": [f"trusted.reference={study.truth}"], "noisy": []}.get(name, trusted)
-        if trusted or name in WITHOUT_CLEAN or name not in CONTROLS:
+        needless = name in study.skip or (not trusted and name in CONTROLS and name not in WITHOUT_CLEAN)
+        if not needless:
             arms[name] = _merged([*common, *given, *own, *study.recipes.get(name, [])])
     return arms
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,7 +71,6 @@ def _run(job: Job, threads: int, stop: threading.Event) -> str:
     command = [sys.executable, "-m", "segtrain", "train", *job.overrides]
     command += [f"ckpt_path={last}"] if last.exists() else []
     job.folder.parent.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
     with job.folder.with_suffix(".log").open("a") as log:
         env = os.environ | {"OMP_NUM_THREADS": str(threads)}
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True)
@@ -81,7 +79,8 @@ def _run(job: Job, threads: int, stop: threading.Event) -> str:
                 process.terminate()  # a training that is told to end leaves a checkpoint
     if code != 0:
         return _reason(job.folder, code)
-    facts = {"arm": job.arm, "seed": job.seed, "overrides": job.overrides, "seconds": time.perf_counter() - start}
+    seconds = json.loads((job.folder / "status.json").read_text())["cpu_seconds"]
+    facts = {"arm": job.arm, "seed": job.seed, "overrides": job.overrides, "cpu_seconds": seconds}
     write_atomically(job.folder.with_suffix(".json"), json.dumps(facts, indent=2) + "\n")
     return ""
 

@@ -20,7 +20,7 @@ from segtrain.run.build import Parts, build
 from segtrain.training.loading import EpochBatches
 from segtrain.types import Batch
 
-__all__ = ["speed"]
+__all__ = ["first_batches", "speed"]
 
 ROUNDS = 5
 WARMUP = 2
@@ -59,7 +59,7 @@ def speed(cfg: DictConfig) -> dict[str, float]:
     seconds: dict[str, list[float]] = {"bare": [], "trainer": [], "with data": []}
     for _ in range(ROUNDS):
         parts = _parts(cfg, steps)
-        batches = list(itertools.islice(iter(_loader(parts)), 4))
+        batches = first_batches(parts, 4)
         seconds["bare"].append(_bare(parts, batches, steps))
         seconds["trainer"].append(_fit(parts, DataLoader(_InMemory(batches), batch_size=None)))
         seconds["with data"].append(_fit(_parts(cfg, steps), None))
@@ -77,12 +77,13 @@ def _parts(cfg: DictConfig, steps: int) -> Parts:
     return build(cfg, run_dir)
 
 
-def _loader(parts: Parts) -> DataLoader[Any]:
-    """Give the training batches of epoch 0 as the workers deliver them, without a trainer."""
+def first_batches(parts: Parts, count: int) -> list[Batch]:
+    """Give training batches of epoch 0 as the workers deliver them, without a trainer."""
     data = parts.data
     loader = data.train_dataloader()
     batches = EpochBatches(lambda: (0, 0), data.plain_draws, data.data.batch_size, data.steps_per_epoch)
-    return DataLoader(loader.dataset, batch_sampler=batches, collate_fn=loader.collate_fn)
+    plain = DataLoader(loader.dataset, batch_sampler=batches, collate_fn=loader.collate_fn)
+    return list(itertools.islice(iter(plain), count))
 
 
 def _bare(parts: Parts, batches: list[Batch], steps: int) -> float:
