@@ -1,6 +1,6 @@
 """What kind of noise labels have, told from a model and a few clean masks, and how it is undone."""
 
-from segtrain.audit.bias import Bias, Scale, estimate_bias, habits
+from segtrain.audit.bias import Bias, Scale, estimate_bias, habits, learned
 from segtrain.audit.confusion import posterior
 from segtrain.audit.correction import Corrector, corrected
 from segtrain.audit.displacement import Displacement, displacement
@@ -11,5 +11,5 @@ from segtrain.audit.survey import Survey, survey
 
 __all__ = [
     "Bias", "Corrector", "Displacement", "Interval", "Scale", "Survey", "corrected", "difference", "displacement",
-    "estimate_bias", "habits", "location", "posterior", "rate_difference", "redraw", "signed_distance", "survey",
+    "estimate_bias", "habits", "learned", "location", "posterior", "rate_difference", "redraw", "signed_distance", "survey",
 ]  # fmt: skip

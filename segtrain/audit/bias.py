@@ -7,7 +7,7 @@ import numpy as np
 from segtrain.audit.intervals import Interval, difference, location
 from segtrain.audit.survey import Survey
 
-__all__ = ["Bias", "Scale", "estimate_bias", "habits"]
+__all__ = ["Bias", "Scale", "estimate_bias", "habits", "learned"]
 
 Scale = Literal["auto", "pixels", "diameters"]
 LEAST = 8
@@ -62,6 +62,17 @@ class Bias(NamedTuple):
     def corrects(self) -> np.ndarray:
         """(K,) bool: there is something to undo."""
         return self.significant | (self.own > 0) | (self.jitter > 0) | (self.rugged > 0)
+
+
+def learned(survey: Survey) -> np.ndarray:
+    """Tell the classes that the model shows in most of the noisy samples that have them, (K,) bool.
+
+    Of a class that it does not show yet nothing can be measured. One that fewer than eight samples have is left out
+    of account, as if it were learned.
+    """
+    drawn = survey.column("given", clean=False) > 0  # (n, K)
+    met = np.isfinite(survey.column("offset", clean=False)) & drawn
+    return (drawn.sum(0) < LEAST) | (2 * met.sum(0) > drawn.sum(0))
 
 
 def estimate_bias(survey: Survey, confidence: float = 0.95, scale: Scale = "auto") -> Bias:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from segtrain.audit import Bias, Corrector, Scale, Survey, estimate_bias, habits, posterior, survey
+from segtrain.audit import Bias, Corrector, Scale, Survey, estimate_bias, habits, learned, posterior, survey
 from segtrain.errors import ConfigError
 from segtrain.losses.base import require
 from segtrain.noise.base import NoiseStrategy
@@ -22,16 +22,18 @@ class BiasCorrection(NoiseStrategy):
     ICLR 2023, eq. 8 and 9, with robust statistics and an interval, for labels instead of logits). Outlines are moved
     back by it; what labels vary beyond the model's own variation on clean samples is averaged with the prediction;
     classes that annotators take for another are given back by Bayes' rule. Nothing is changed that is not
-    significant. From then on all samples are drawn, the clean ones too.
+    significant. From then on all samples are drawn, the clean ones as often as `clean_share` says. Of a class that
+    the model does not show yet nothing can be measured: the audit is then made again an epoch later, until half of
+    the time that is left is gone.
 
-    Costs: nothing in a step; once, two forward passes of the training set and about ten distance transforms for each
-    image and class.
+    Costs: nothing in a step; two forward passes of the training set and about ten distance transforms for each
+    image and class, one pass more for each epoch that the correction has to wait.
 
     Args:
         epochs: length of the training, in epochs, that the shares below are of; at least 2.
         num_classes: of the data.
         correct_at: share of the epochs after which labels are corrected, in (0, 1); that is the time the model has
-            to learn the annotators' habits.
+            at least to learn the annotators' habits.
         confidence: of the intervals that have to leave 0 out, in (0, 1).
         scale: annotators err by the same number of "pixels" in small and large objects, or by the same share of
             "diameters"; "auto": whichever fits the clean samples.
@@ -39,7 +41,7 @@ class BiasCorrection(NoiseStrategy):
         jitter: average outlines with the prediction's, as far as theirs are shakier than the model's.
         per_annotator: let annotators with enough samples have habits of their own.
         confusion: undo confused classes.
-        clean_draws: how often a clean sample is drawn compared with another, once labels are corrected, > 0.
+        clean_share: share of the draws that clean samples get at least, once labels are corrected, in [0, 1).
         end_on_clean: share of the epochs, the last ones, in [0, 1 - correct_at), on clean samples alone.
         end_lr_factor: on the learning rate in those, > 0.
     """
@@ -47,19 +49,20 @@ class BiasCorrection(NoiseStrategy):
     sides = frozenset({"samples", "pixels"})
     bias: Tensor
     truth: Tensor
+    corrected: Tensor
 
     def __init__(
         self,
         epochs: int,
         num_classes: int,
-        correct_at: float = 0.4,
+        correct_at: float = 0.3,
         confidence: float = 0.95,
         scale: Scale = "auto",
         own: bool = True,
         jitter: bool = True,
         per_annotator: bool = True,
         confusion: bool = True,
-        clean_draws: float = 1.0,
+        clean_share: float = 0.5,
         end_on_clean: float = 0.0,
         end_lr_factor: float = 0.5,
     ) -> None:
@@ -69,7 +72,7 @@ class BiasCorrection(NoiseStrategy):
         require(0 < correct_at < 1, self, "correct_at", "in (0, 1)", correct_at)
         require(0 < confidence < 1, self, "confidence", "in (0, 1)", confidence)
         require(scale in ("auto", "pixels", "diameters"), self, "scale", "auto, pixels or diameters", scale)
-        require(clean_draws > 0, self, "clean_draws", "above 0", clean_draws)
+        require(0 <= clean_share < 1, self, "clean_share", "in [0, 1)", clean_share)
         require(0 <= end_on_clean < 1 - correct_at, self, "end_on_clean", "in [0, 1 - correct_at)", end_on_clean)
         require(end_lr_factor > 0, self, "end_lr_factor", "above 0", end_lr_factor)
         self.epochs = epochs
@@ -81,7 +84,7 @@ class BiasCorrection(NoiseStrategy):
         self.jitter = jitter
         self.per_annotator = per_annotator
         self.confusion = confusion
-        self.clean_draws = clean_draws
+        self.clean_share = clean_share
         self.end_on_clean = end_on_clean
         self.end_lr_factor = end_lr_factor
 
@@ -93,10 +96,11 @@ class BiasCorrection(NoiseStrategy):
             )
         self.register_buffer("bias", torch.zeros(len(Bias._fields), self.num_classes))  # (columns of Bias, K)
         self.register_buffer("truth", torch.eye(self.num_classes))  # (K, K) true class by class in the label
+        self.register_buffer("corrected", torch.tensor(False))
 
     @property
     def correct_epoch(self) -> int:
-        """The first epoch with corrected labels."""
+        """The first epoch that may have corrected labels."""
         return min(max(1, round(self.correct_at * self.epochs)), self.epochs - 1)
 
     @property
@@ -114,11 +118,16 @@ class BiasCorrection(NoiseStrategy):
         noisy = (~samples.clean & samples.labelled).float()
         if epoch >= self.end_epoch or not noisy.any():
             return clean
-        return noisy if epoch < self.correct_epoch else noisy + self.clean_draws * clean
+        return with_share(clean, noisy, self.clean_share) if self.corrected else noisy
 
     def audit(self, view: TrainingView, epoch: int) -> None:
-        if epoch == self.correct_epoch:
-            self.undo(view, survey(view, self.num_classes, self.bias.device))
+        latest = (self.correct_epoch + self.end_epoch) // 2
+        if self.corrected or not self.correct_epoch <= epoch <= latest:
+            return
+        measured = survey(view, self.num_classes, self.bias.device)
+        if epoch == latest or learned(measured).all():
+            self.undo(view, measured)
+            self.corrected.fill_(True)
 
     def undo(self, view: TrainingView, measured: Survey) -> None:
         """Estimate what annotators do from a survey, and rewrite the noisy labels; one pass of the training set."""
@@ -131,3 +140,13 @@ class BiasCorrection(NoiseStrategy):
         self.bias.copy_(torch.from_numpy(np.stack(bias)))
         self.truth.copy_(torch.from_numpy(truth))
         Corrector(bias, truth, habits(measured, self.confidence) if self.per_annotator else {}).rewrite(view, measured)
+
+
+def with_share(clean: Tensor, others: Tensor, share: float) -> Tensor:
+    """Give weights of draws, (N,), with at least this share of the sum on the clean samples.
+
+    >>> with_share(torch.tensor([1.0, 0, 0, 0]), torch.tensor([0, 1.0, 1, 1]), 0.5).tolist()
+    [3.0, 1.0, 1.0, 1.0]
+    """
+    factor = max(1.0, share / (1 - share) * float(others.sum() / clean.sum()))
+    return others + factor * clean

@@ -34,7 +34,7 @@ def test_labels_drawn_too_wide_are_mended_once_at_the_correction() -> None:
     before = quality(view)
     for epoch in range(10):
         strategy.audit(view, epoch)
-        assert bool(view.relabelled) == (epoch >= 4)
+        assert bool(view.relabelled) == (epoch >= 3)
     assert view.passes == 2
     assert before < 0.82
     assert quality(view) > 0.95
@@ -92,12 +92,30 @@ def test_shaky_outlines_are_worth_averaging() -> None:
 
 
 def test_noisy_samples_come_first_then_all_and_at_the_end_the_clean_ones(samples: Samples) -> None:
-    strategy = attached(samples, clean_draws=2.0, end_on_clean=0.2)
+    strategy = attached(samples, clean_share=0.5, end_on_clean=0.2)
     clean = samples.clean.float()
-    for epoch, expected in ((0, 1 - clean), (3, 1 - clean), (4, 1 + clean), (7, 1 + clean), (8, clean), (9, clean)):
-        assert strategy.sample_weights(samples, epoch).tolist() == expected.tolist()
-    assert strategy.restarts == {4: 1.0, 8: 0.5}
-    assert attached(samples).restarts == {4: 1.0}
+    share = (1 - clean).sum() / clean.sum() * clean
+    for epoch, expected in ((0, 1 - clean), (3, 1 - clean), (4, 1 - clean + share), (7, 1 - clean + share), (8, clean)):
+        strategy.corrected.fill_(epoch > 3)
+        assert strategy.sample_weights(samples, epoch).tolist() == pytest.approx(expected.tolist())
+    assert strategy.restarts == {3: 1.0, 8: 0.5}
+    assert attached(samples).restarts == {3: 1.0}
+
+
+def test_it_waits_for_a_class_that_the_model_does_not_show_yet() -> None:
+    blind = SceneView(TRUTHS, moved(3.0, 0.5), lambda planes, rng: np.zeros_like(planes))
+    strategy = attached(blind.samples)
+    for epoch in range(3, 6):
+        strategy.audit(blind, epoch)
+        assert not strategy.corrected
+        assert not blind.relabelled
+    seeing = SceneView(TRUTHS, moved(3.0, 0.5), moved(3.0, 0.5))
+    strategy.audit(seeing, 6)
+    assert strategy.corrected
+    assert quality(seeing) > 0.95
+    late = attached(blind.samples)
+    late.audit(blind, 6)  # half of the time is gone: whatever can be measured
+    assert late.corrected
 
 
 def test_unlabelled_samples_are_not_drawn_and_all_clean_ones_are(samples: Samples) -> None:
@@ -115,8 +133,8 @@ def test_it_needs_clean_samples(samples: Samples) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("epochs", 1), ("correct_at", 0.0), ("confidence", 1.0), ("scale", "metres"), ("clean_draws", 0.0),
-     ("end_on_clean", 0.6), ("end_lr_factor", 0.0), ("num_classes", 0)],
+    [("epochs", 1), ("correct_at", 0.0), ("confidence", 1.0), ("scale", "metres"), ("clean_share", 1.0),
+     ("end_on_clean", 0.7), ("end_lr_factor", 0.0), ("num_classes", 0)],
 )  # fmt: skip
 def test_values_out_of_range_are_named(option: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"The '{option}' of BiasCorrection"):

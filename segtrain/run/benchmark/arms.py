@@ -54,7 +54,7 @@ def _arms(cfg: DictConfig) -> dict[str, list[str]]:
     """Give the overrides of each arm; without clean samples there are fewer of them."""
     study = cfg.study
     root = [] if cfg.root is None else [f"data.root={cfg.root}"]
-    common = [*study.overrides, *root, f"callbacks.label_quality.reference={study.truth}"]
+    common = [*cfg.common, *study.overrides, *root, f"callbacks.label_quality.reference={study.truth}"]
     trusted = [f"trusted.{key}={value}" for key, value in study.trusted.items()]
     arms: dict[str, list[str]] = {}
     for name, own in {**CONTROLS, **cfg.recipes}.items():

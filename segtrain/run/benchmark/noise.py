@@ -52,7 +52,7 @@ def noise(cfg: DictConfig) -> str:
 
 def _facts(cfg: DictConfig) -> StudyFacts:
     study = cfg.study
-    return StudyFacts(study.name, study.title, study.truth, list(study.others), list(study.overrides))
+    return StudyFacts(study.name, study.title, study.truth, list(study.others), [*cfg.common, *study.overrides])
 
 
 def _done(job: Job) -> bool:
