@@ -8,7 +8,7 @@ from segtrain.audit.contrast import Contrast
 from segtrain.audit.intervals import UNKNOWN, Interval
 from segtrain.audit.survey import Survey
 
-__all__ = ["KINDS", "Diagnosis", "Finding", "Kind", "diagnose"]
+__all__ = ["KINDS", "Diagnosis", "Finding", "Kind", "diagnose", "judged"]
 
 
 class Kind(NamedTuple):
@@ -98,7 +98,7 @@ def diagnose(survey: Survey, confidence: float = 0.95) -> Diagnosis:
     findings = []
     for number in classes:
         amounts = _amounts(Contrast(survey, number, calibrated, level))
-        findings += [_finding(kind, number, amounts[kind], calibrated) for kind in KINDS]
+        findings += [judged(kind, number, amounts[kind], calibrated) for kind in KINDS]
     return Diagnosis(tuple(findings), calibrated)
 
 
@@ -126,7 +126,8 @@ def _surer(by_chance: Interval, always: Interval) -> Interval:
     return always if always.low > by_chance.low else by_chance
 
 
-def _finding(kind: str, number: int, amount: Interval, calibrated: bool) -> Finding:
+def judged(kind: str, number: int, amount: Interval, calibrated: bool) -> Finding:
+    """Say of an amount whether it is certain, and worth a name."""
     about = KINDS[kind]
     found = bool(amount.low > 0 and amount.value >= (about.least if calibrated else about.alone))
     value, low, high = (f"{100 * part:.3g} %" if about.unit.startswith("share") else f"{part:.1f}" for part in amount)

@@ -1,7 +1,8 @@
 """Noise strategies: what to do about labels that may be wrong."""
 
 from segtrain.noise.annotator_fusion import AnnotatorFusion
-from segtrain.noise.base import NoiseStrategy
+from segtrain.noise.auto import Auto
+from segtrain.noise.base import Findings, NoiseStrategy
 from segtrain.noise.bias_correction import BiasCorrection
 from segtrain.noise.chain import Chain
 from segtrain.noise.classmix import ClassMix
@@ -22,7 +23,7 @@ from segtrain.noise.tri_network import TriNetwork
 from segtrain.noise.uncertainty import Uncertainty
 
 __all__ = [
-    "AnnotatorFusion", "BiasCorrection", "Chain", "ClassMix", "CleanOnly", "CoTeaching", "Confidence",
-    "Consistency", "Curriculum", "CutMix", "EarlyLearningCorrection", "MixMatch", "MixUp", "NoiseStrategy",
+    "AnnotatorFusion", "Auto", "BiasCorrection", "Chain", "ClassMix", "CleanOnly", "CoTeaching", "Confidence",
+    "Consistency", "Curriculum", "CutMix", "EarlyLearningCorrection", "Findings", "MixMatch", "MixUp", "NoiseStrategy",
     "NoiseTransition", "Phase", "Phased", "PseudoLabel", "SelfTraining", "TriNetwork", "Uncertainty",
 ]  # fmt: skip

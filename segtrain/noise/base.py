@@ -1,11 +1,24 @@
 """The noise strategy: seven named hooks, each of which takes what it needs and returns a value."""
 
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from segtrain.types import Batch, Criterion, Progress, Samples, TrainingView
 
-__all__ = ["NoiseStrategy"]
+__all__ = ["Findings", "NoiseStrategy"]
+
+
+class Findings(NamedTuple):
+    """What a strategy has found out about the labels, for people; nothing in a training depends on it."""
+
+    sentences: list[str]
+    """In the order in which they are to be read; "class 1" stands for the name of class 1."""
+    diagnosis: dict[str, Any] | None = None
+    """Plain numbers, see `segtrain.audit.Diagnosis.as_dict`."""
+    examples: tuple[tuple[str, int], ...] = ()
+    """What can be seen in which training sample: (caption, index)."""
 
 
 class NoiseStrategy(nn.Module):
@@ -24,6 +37,11 @@ class NoiseStrategy(nn.Module):
 
     teacher: nn.Module | None = None
     """The averaged model of a strategy that has one; `predict_with=teacher` delivers it."""
+
+    @property
+    def findings(self) -> Findings | None:
+        """What it has found out about the labels, as soon as there is something to tell."""
+        return None
 
     def attach(self, model: nn.Module, samples: Samples) -> None:
         """Once, before a checkpoint loads: copy a teacher or a peer, size the buffers for N samples."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from segtrain.errors import ConfigError
-from segtrain.noise.base import NoiseStrategy
+from segtrain.noise.base import Findings, NoiseStrategy
 from segtrain.types import Batch, Criterion, Progress, Samples, TrainingView
 
 __all__ = ["Chain"]
@@ -53,6 +53,10 @@ class Chain(NoiseStrategy):
         for member in self._each():
             found |= member.restarts
         return found
+
+    @property
+    def findings(self) -> Findings | None:
+        return next((member.findings for member in self._each() if member.findings is not None), None)
 
     def attach(self, model: nn.Module, samples: Samples) -> None:
         for member in self._each():

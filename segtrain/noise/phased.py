@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from segtrain.errors import ConfigError
 from segtrain.losses import WeightedSum
-from segtrain.noise.base import NoiseStrategy
+from segtrain.noise.base import Findings, NoiseStrategy
 from segtrain.noise.chain import Chain
 from segtrain.types import Batch, Criterion, Progress, Samples, TrainingView
 
@@ -94,6 +94,11 @@ class Phased(NoiseStrategy):
         for start, factor, strategy in zip(self._starts, self._factors, self._each(), strict=True):
             found |= {start: factor} | {start + epoch: factor * own for epoch, own in strategy.restarts.items()}
         return {epoch: factor for epoch, factor in found.items() if epoch > 0 or factor != 1.0}
+
+    @property
+    def findings(self) -> Findings | None:
+        told = [strategy.findings for strategy in self._each() if strategy.findings is not None]
+        return told[-1] if told else None
 
     def attach(self, model: nn.Module, samples: Samples) -> None:
         for strategy in self._each():

@@ -1,5 +1,6 @@
 """The example cards: an image, each label with the prediction's errors against it, and the prediction."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -45,27 +46,29 @@ class Example(NamedTuple):
     """Why it cannot be shown."""
 
 
-def examples(run: RunFolder, references: list[str]) -> dict[str, list[Example]]:
+def examples(run: RunFolder, references: list[str], place: str = "test") -> dict[str, list[Example]]:
     """Read the example images and lay their labels over them: kind ("worst", "best") -> cards.
 
     Args:
         run: the folder.
         references: their order; others found follow.
+        place: "test", or "findings" for the training samples in which a strategy has found something.
     """
+    content = run.examples if place == "test" else run.findings
     found: dict[str, list[Example]] = {}
-    for entry in run.examples.get("examples") or []:
+    for entry in content.get("examples") or []:
         cards = found.setdefault(str(entry.get("kind") or "chosen"), [])
         if len(cards) < _MOST:
-            cards.append(_example(run, entry, references))
+            cards.append(_example(run, run.path / place, entry, references))
     return found
 
 
-def _example(run: RunFolder, entry: dict[str, object], references: list[str]) -> Example:
-    folder = run.path / "test" / str(entry["folder"])
+def _example(run: RunFolder, place: Path, entry: dict[str, object], references: list[str]) -> Example:
+    folder = place / str(entry["folder"])
     name = str(entry.get("id", folder.name))
     row = run.images[run.images["id"] == name] if "id" in run.images else run.images
     scores = {} if row.empty else {str(column): row.iloc[0][column] for column in row.columns}
-    score = "" if "dice" in scores else f"Dice {number('dice', _float(entry.get('dice')))}"
+    score = "" if "dice" in scores or "dice" not in entry else f"Dice {number('dice', _float(entry.get('dice')))}"
     try:
         image, width, height = image_uri(folder / "image.png")
         labels = {path.stem: read_label(path) for path in sorted(folder.glob("*.png")) if path.stem != "image"}

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from segtrain.reports.canvas import blank, style, svg
 from segtrain.reports.colours import INK, MUTED, series_colours
 
-__all__ = ["Line", "binary_confusions", "confusion", "curves", "draws", "histogram", "reliability"]
+__all__ = ["Line", "amounts", "binary_confusions", "confusion", "curves", "draws", "histogram", "reliability"]
 
 _LETTERS = 16  # a longer class name is cut in a figure; tables have it in full
 
@@ -147,6 +147,31 @@ def histogram(values: Mapping[str, np.ndarray], label: str, unit: bool = True) -
         axes.set(xlabel=label, ylabel="images", xlim=(0, edges[-1]))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(axis="x", visible=False)
+        return svg(figure)
+
+
+def amounts(rows: Sequence[tuple[str, float, float, float, bool]], label: str) -> str:
+    """Draw estimates with their intervals, one below the other; those that were found are filled.
+
+    Args:
+        rows: name, value, low, high (infinite where not known), found.
+        label: the unit, along the horizontal axis.
+    """
+    values = np.array([row[1:4] for row in rows], dtype=float)  # (R, 3)
+    reach = max(float(np.abs(values[np.isfinite(values)]).max(initial=0.0)), 1e-6) * 1.08
+    with style():
+        height = 0.55 + 0.27 * len(rows)
+        figure = Figure(figsize=(4.5, height))
+        axes = figure.add_axes((0.36, 0.42 / height, 0.61, 1 - 0.5 / height))
+        for place, (_, value, low, high, found) in enumerate(rows):
+            colour = series_colours(2)[1] if found else MUTED
+            axes.plot(np.clip((low, high), -reach, reach), (place, place), color=colour, lw=1.8)
+            axes.plot(value, place, marker="o", ms=5.5, color=colour, mfc=colour if found else "none")
+        axes.axvline(0, color=MUTED, lw=1)
+        axes.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=9)
+        axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(-reach, reach), xlabel=label)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(length=0)
         return svg(figure)
 
 

@@ -30,6 +30,8 @@ class RunFolder:
     calibration: dict[str, Any] = field(default_factory=dict)
     images: pd.DataFrame = field(default_factory=pd.DataFrame)
     examples: dict[str, Any] = field(default_factory=dict)
+    findings: dict[str, Any] = field(default_factory=dict)
+    """What the strategy found out about the labels."""
     draws: pd.DataFrame = field(default_factory=pd.DataFrame)
     revisions: dict[str, int] = field(default_factory=dict)
     """How many labels each revision rewrote."""
@@ -80,6 +82,7 @@ def read_run(run_dir: Path) -> RunFolder:
         calibration=read("test/calibration.json", _json, {}),
         images=read("test/images.csv", _table, nothing),
         examples=read("test/examples.json", _json, {}),
+        findings=read("findings/findings.json", _json, {}),
         draws=read("draws.csv", _table, nothing),
         revisions=_revisions(run_dir / "revised"),
         faults=faults,

@@ -12,6 +12,7 @@ from segtrain.reports import evidence, summary
 from segtrain.reports.colours import CONFUSED, EXTRA, MISSED
 from segtrain.reports.examples import examples
 from segtrain.reports.folder import RunFolder, read_run
+from segtrain.reports.found import found
 from segtrain.reports.history import charts
 from segtrain.reports.scores import Scores, read_scores
 from segtrain.reports.tables import class_tables, score_table
@@ -74,6 +75,7 @@ def _content(run: RunFolder) -> dict[str, Any]:
         "charts": part("The curves", charts, run.history, run.classes, run.metrics.get("best/epoch")),
         "drawn": part("The draws", evidence.drawn, run.draws) if len(run.draws) else None,
         "revisions": run.revisions,
+        "found": part("What the strategy found", found, run) if run.findings else None,
         "config": run.config,
         "command": str(run.status.get("command") or ""),
     }

@@ -6,6 +6,7 @@ from segtrain.training.data import SegmentationData
 from segtrain.training.draws import RealisedDraws
 from segtrain.training.ema import EMA
 from segtrain.training.final_epochs import FinalEpochs
+from segtrain.training.findings import FindingsWriter
 from segtrain.training.label_quality import LabelQuality
 from segtrain.training.learning_rate import LearningRateMonitor
 from segtrain.training.loggers import csv_logger, mlflow_logger, tensorboard_logger, wandb_logger
@@ -21,10 +22,10 @@ from segtrain.training.signals import Interrupted, Signals, shield_worker, stop_
 from segtrain.training.stopping import StopOnSignal, ends_truly
 
 __all__ = [
-    "EMA", "AtomicCheckpointIO", "BestCheckpoint", "FinalEpochs", "ImagePanels", "Interrupted", "LabelQuality",
-    "LastCheckpoint", "LearningRateMonitor", "Panel", "Prediction", "ProgressBar", "RealisedDraws", "SafeLogger",
-    "Seeding", "SegmentationData", "SemanticTask", "Signals", "StopOnSignal", "build_optimizer", "close", "coloured",
-    "constant", "cosine", "csv_logger", "ends_truly", "label_of", "mlflow_logger", "one_cycle", "parameter_groups",
-    "polynomial", "read_checkpoint", "resolve_precision", "seed_all", "shield_worker", "stop_if_asked",
-    "tensorboard_logger", "wandb_logger",
+    "EMA", "AtomicCheckpointIO", "BestCheckpoint", "FinalEpochs", "FindingsWriter", "ImagePanels", "Interrupted",
+    "LabelQuality", "LastCheckpoint", "LearningRateMonitor", "Panel", "Prediction", "ProgressBar", "RealisedDraws",
+    "SafeLogger", "Seeding", "SegmentationData", "SemanticTask", "Signals", "StopOnSignal", "build_optimizer",
+    "close", "coloured", "constant", "cosine", "csv_logger", "ends_truly", "label_of", "mlflow_logger", "one_cycle",
+    "parameter_groups", "polynomial", "read_checkpoint", "resolve_precision", "seed_all", "shield_worker",
+    "stop_if_asked", "tensorboard_logger", "wandb_logger",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from segtrain.picture import visible
 from segtrain.training.prediction import Prediction
 from segtrain.types import IGNORE
 
-__all__ = ["Examples"]
+__all__ = ["Examples", "pictures_of", "write_pictures"]
 
 MAX_SIDE = 256
 
@@ -45,19 +45,9 @@ class Examples:
         masks = {"given": prediction.label, **prediction.references, "prediction": predicted}
         if refined is not None:
             masks["post"] = refined
-        pictures = {name: _small(self._flat(mask), cv2.INTER_NEAREST) for name, mask in masks.items()}
-        example = _Example(
-            dice, prediction.id, {"image": _small(visible(prediction.image)[..., ::-1], cv2.INTER_AREA), **pictures}
-        )
+        example = _Example(dice, prediction.id, pictures_of(prediction.image, masks, self.overlapping))
         self.worst = sorted([*self.worst, example], key=lambda e: e.dice)[: self.keep]
         self.best = sorted([*self.best, example], key=lambda e: -e.dice)[: self.keep]
-
-    def _flat(self, mask: np.ndarray) -> np.ndarray:
-        """Give one plane: class numbers, or for overlapping classes a bit for each."""
-        if not self.overlapping:
-            return mask
-        bits = sum((plane == 1).astype(np.uint8) << k for k, plane in enumerate(mask[:7]))
-        return np.where((mask == IGNORE).all(axis=0), IGNORE, bits).astype(np.uint8)
 
     def write(self, folder: Path) -> None:
         """Write `examples/<kind>/<id>/<picture>.png` and `examples.json`."""
@@ -65,12 +55,30 @@ class Examples:
         for kind, examples in (("worst", self.worst), ("best", self.best)):
             for example in examples:
                 place = folder / "examples" / kind / example.id
-                place.mkdir(parents=True, exist_ok=True)
-                for name, picture in example.pictures.items():
-                    cv2.imwrite(str(place / f"{name}.png"), picture)
+                write_pictures(place, example.pictures)
                 relative = str(place.relative_to(folder))
                 listed.append({"id": example.id, "kind": kind, "dice": float(example.dice), "folder": relative})
         (folder / "examples.json").write_text(json.dumps({"overlapping": self.overlapping, "examples": listed}))
+
+
+def pictures_of(image: np.ndarray, masks: dict[str, np.ndarray], overlapping: bool) -> dict[str, np.ndarray]:
+    """Give an image (H, W, D) and its masks, by name, as small pictures for a report."""
+    shown = {"image": _small(visible(image)[..., ::-1], cv2.INTER_AREA)}
+    return shown | {name: _small(_flat(mask, overlapping), cv2.INTER_NEAREST) for name, mask in masks.items()}
+
+
+def write_pictures(folder: Path, pictures: dict[str, np.ndarray]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        cv2.imwrite(str(folder / f"{name}.png"), picture)
+
+
+def _flat(mask: np.ndarray, overlapping: bool) -> np.ndarray:
+    """Give one plane: class numbers, or for overlapping classes a bit for each."""
+    if not overlapping:
+        return mask
+    bits = sum((plane == 1).astype(np.uint8) << k for k, plane in enumerate(mask[:7]))
+    return np.where((mask == IGNORE).all(axis=0), IGNORE, bits).astype(np.uint8)
 
 
 def _small(picture: np.ndarray, interpolation: int) -> np.ndarray:

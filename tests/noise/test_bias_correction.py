@@ -103,7 +103,7 @@ def test_noisy_samples_come_first_then_all_and_at_the_end_the_clean_ones(samples
 
 
 def test_it_waits_for_a_class_that_the_model_does_not_show_yet() -> None:
-    blind = SceneView(TRUTHS, moved(3.0, 0.5), lambda planes, rng: np.zeros_like(planes))
+    blind = SceneView(TRUTHS, moved(3.0, 0.5), lambda planes, _: np.zeros_like(planes))
     strategy = attached(blind.samples)
     for epoch in range(3, 6):
         strategy.audit(blind, epoch)
