@@ -5,13 +5,14 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import yaml
 
 from segtrain.config import config_dir, options
 from segtrain.config.source import find
 from segtrain.reports.compare import markdown
+from segtrain.reports.records import read_records
 from segtrain.reports.recovered_gap import recovered_gap
+from segtrain.reports.study import arms_of
 
 ROOT = Path(__file__).parent.parent
 CARDS = ROOT / "docs" / "noise"
@@ -67,21 +68,20 @@ def _measured(name: str) -> str:
         ["data and noise", "arm", "seeds", "Dice over noisy [95 %]", "recovered gap [95 %]", "over clean only [95 %]"]
     ]
     for file in sorted(BENCHMARKS.glob("*.json")):
-        raw = json.loads(file.read_text())
-        gaps = recovered_gap({arm: np.array(found["dice_of_each_image"]) for arm, found in raw["arms"].items()})
-        for arm, found in raw["arms"].items():
-            if _option(found["overrides"]) == name and arm not in ("oracle", "noisy"):
+        title = json.loads(file.read_text())["title"]
+        arms = arms_of(read_records(file))
+        gaps = recovered_gap({arm: found.dice for arm, found in arms.items()})
+        for arm, found in arms.items():
+            if _option(found.records[0].settings) == name and arm not in ("oracle", "noisy"):
                 gap = gaps[arm]
                 cells = [_signed(gap.gain), str(gap.recovered or ""), _signed(gap.over_clean)]
-                lines.append(
-                    [f"[{raw['title']}](../benchmarks/noise/{file.stem}.md)", arm, str(len(found["seeds"])), *cells]
-                )
+                lines.append([f"[{title}](../benchmarks/noise/{file.stem}.md)", arm, str(len(found.records)), *cells])
     return markdown(lines) if len(lines) > 1 else "Not yet."
 
 
-def _option(overrides: list[str]) -> str:
+def _option(settings: list[str]) -> str:
     """Name the strategy of an arm; a chain belongs to no single one, and another loss is no strategy."""
-    told = dict(text.split("=", 1) for text in overrides)
+    told = dict(text.split("=", 1) for text in settings)
     return told.get("noise", "none") if told.get("loss") == "cross_entropy" else ""
 
 

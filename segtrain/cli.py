@@ -49,7 +49,7 @@ def check_data(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise study=chest_biased (what each strategy is worth), cost (of each), speed (against a bare loop)"""
+    """Measure: noise study=chest_biased (what each strategy is worth), cost, diagnosis (of noise=auto), speed"""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
     if kind.isidentifier() and kind != "noise":
         given = [f"kind={kind}", *given]

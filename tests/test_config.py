@@ -253,7 +253,7 @@ def test_a_used_folder_is_refused_unless_the_run_goes_on(tmp_path: Path, monkeyp
         ("check_data", [], []),
         ("check_data", ["procceses=3"], ["procceses: there is no 'procceses', did you mean 'processes'?"]),
         ("benchmark", ["kind=speed"], []),
-        ("benchmark", ["kind=sped"], ["kind: one of 'speed', 'cost', 'noise' expected, got 'sped', did you mean"]),
+        ("benchmark", ["kind=sped"], ["kind: one of 'speed', 'cost', 'diagnosis', 'noise' expected, got 'sped'"]),
     ],
 )
 def test_the_other_commands(name: str, overrides: list[str], says: list[str]) -> None:

@@ -21,7 +21,7 @@ _OPEN = ("loss_weights", "recipes")
 """Settings at a config's top whose keys are the user's own."""
 
 _CHOICES = {
-    "kind": ("speed", "cost", "noise"),
+    "kind": ("speed", "cost", "diagnosis", "noise"),
     "monitor_mode": ("min", "max"),
     "print_config": ("short", "full", "none"),
     "split": ("train", "val", "test"),

@@ -19,6 +19,7 @@ from segtrain.errors import ConfigError
 from segtrain.losses.base import require
 from segtrain.noise.base import Findings, NoiseStrategy
 from segtrain.noise.chain import Chain
+from segtrain.noise.idle import with_idle
 from segtrain.noise.prescription import NEED_CLEAN, REMEDIES, prescribe
 from segtrain.types import Batch, Criterion, Progress, Samples, TrainingView
 
@@ -181,7 +182,8 @@ class Auto(NoiseStrategy):
         return self.remedy.trust(logits, batch, progress)
 
     def loss_terms(self, logits: Tensor, batch: Batch, criterion: Criterion, progress: Progress) -> dict[str, Tensor]:
-        return self.remedy.loss_terms(logits, batch, criterion, progress)
+        terms = self.remedy.loss_terms(logits, batch, criterion, progress)
+        return with_idle(terms, [other for other in self.remedies.values() if other is not self.remedy])
 
     def after_step(self, model: nn.Module) -> None:
         for remedy in self._possible():

@@ -97,10 +97,11 @@ class Curriculum(NoiseStrategy):
     def audit(self, view: TrainingView, epoch: int) -> None:
         if self.share(epoch) == 1.0 or (epoch - self.warmup_epochs) % self.rank_every:
             return
+        lots = torch.rand(len(self.difficulty))  # drawn at once: the same whichever process looks at a sample
         ranks, size = torch.zeros_like(self.difficulty), torch.zeros_like(self.size)
         for seen in view:
             judged = seen if self.average is None else seen._replace(probs=self.average(seen.batch.image))
-            ranks[seen.batch.index] = difficulty(self.by, judged)
+            ranks[seen.batch.index] = difficulty(self.by, judged, lots)
             size[seen.batch.index] = object_share(seen)
         self.difficulty.copy_(view.gather(ranks))
         self.size.copy_(view.gather(size))

@@ -14,18 +14,20 @@ Ranking = Literal["disagreement", "loss", "teacher", "size", "clean"]
 RANKINGS: tuple[str, ...] = get_args(Ranking)
 
 
-def difficulty(by: Ranking, seen: Seen) -> Tensor:
+def difficulty(by: Ranking, seen: Seen, lots: Tensor | None = None) -> Tensor:
     """Give the difficulty of each sample of a batch, (B,).
 
     Args:
         by: "disagreement" and "teacher": `class_balanced_disagreement`; "loss": `mean_loss`; "size": small objects
             are hard; "clean": all samples that are not known to be clean are alike, in a random order.
         seen: the batch, with the probabilities to judge its labels by.
+        lots: (N,) in [0, 1), the random order of all samples, by their index; None = drawn for this batch.
     """
     if by == "size":
         return 1.0 - object_share(seen)
     if by == "clean":
-        return torch.rand(len(seen.batch.clean)).to(seen.probs) + (~seen.batch.clean).float()
+        order = torch.rand(len(seen.batch.clean)) if lots is None else lots[seen.batch.index.cpu()]
+        return order.to(seen.probs) + (~seen.batch.clean).float()
     return mean_loss(seen) if by == "loss" else class_balanced_disagreement(seen)
 
 

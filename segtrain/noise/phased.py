@@ -10,6 +10,7 @@ from segtrain.errors import ConfigError
 from segtrain.losses import WeightedSum
 from segtrain.noise.base import Findings, NoiseStrategy
 from segtrain.noise.chain import Chain
+from segtrain.noise.idle import with_idle
 from segtrain.types import Batch, Criterion, Progress, Samples, TrainingView
 
 __all__ = ["Phase", "Phased"]
@@ -123,7 +124,8 @@ class Phased(NoiseStrategy):
     def loss_terms(self, logits: Tensor, batch: Batch, criterion: Criterion, progress: Progress) -> dict[str, Tensor]:
         number, strategy, _ = self._phase(progress.epoch)
         own: Criterion = dict(self.criteria.items()).get(self._names[number], criterion)
-        return strategy.loss_terms(logits, batch, own, self._within(progress))
+        terms = strategy.loss_terms(logits, batch, own, self._within(progress))
+        return with_idle(terms, [other for other in self._each() if other is not strategy])
 
     def after_step(self, model: nn.Module) -> None:
         for strategy in self._each():

@@ -24,7 +24,7 @@ class ClassThresholds(nn.Module):
 
     A part for strategies: made in `__init__`, sized in `attach`. It keeps a histogram of each class's confidences, a
     fading sum over the steps. Each process of a training on several devices fills its own from its share of the
-    batch; DDP hands the first one's to all before every forward pass.
+    batch; DDP hands the first one's to all before the first forward pass of every optimiser step.
 
     Args:
         kind: "fixed": `level` for all (FixMatch, Sohn et al. 2020, eq. 4). "adaptive": `level` times the class's mean

@@ -52,7 +52,7 @@ def training_record(run: Path, arm: str, seed: int, settings: Sequence[str], tru
         status.get("cpu_seconds"),
         [round(labels[when]["dice"], 4) for when in ("before", "after")] if "after" in labels else None,
         scores[f"dice@{truth}"].round(4).tolist(),
-        {name: round(float(scores[name].mean()), 4) for name in scores},
+        {str(name): round(float(scores[name].mean()), 4) for name in scores},
     )
 
 

@@ -12,7 +12,7 @@ from segtrain.reports.forest import draw_forest
 from segtrain.reports.records import Record, write_records
 from segtrain.reports.recovered_gap import Gap, recovered_gap
 
-__all__ = ["StudyFacts", "write_study"]
+__all__ = ["StudyFacts", "arms_of", "write_study"]
 
 CONTROLS = ("oracle", "noisy", "clean_only", "mixed", "noisy_then_clean")
 
@@ -28,8 +28,6 @@ class StudyFacts(NamedTuple):
     """Further references that get a column."""
     classes: Sequence[str]
     """Classes that get a column of their own."""
-    overrides: Sequence[str]
-    """What all arms have in common."""
 
 
 class Arm(NamedTuple):
@@ -76,52 +74,55 @@ def write_study(records: Sequence[Record], output: Path, facts: StudyFacts) -> s
         facts: what the study is about.
 
     Raises:
-        DataError: the noisy baseline, which all are compared with, is missing.
+        DataError: the noisy baseline, which all are compared with, is missing; or no class has a name that was given.
     """
     arms = arms_of(records)
     if "noisy" not in arms:
         raise DataError(
             f"{facts.name} has no finished training of the noisy baseline, which every arm is compared with."
         )
+    for name in facts.classes:
+        if any(_dice_of(name, facts) not in record.means for record in records):
+            raise DataError(f"{facts.name} has no scores of a class '{name}', which its table is to tell.")
     gaps = recovered_gap({name: arm.dice for name, arm in arms.items()})
     table = _table(list(arms.values()), gaps, facts)
     output.mkdir(parents=True, exist_ok=True)
     about = {"study": facts.name, "title": facts.title, "truth": facts.truth}
     write_records(output / f"{facts.name}.json", about, records)
-    rows = [(name, np.nanmean(arm.dice, axis=1)) for name, arm in arms.items()]
+    label = f"Dice with {facts.truth}" + (", all classes" if facts.classes else ", mean over the test images")
+    panels = {label: {name: np.nanmean(arm.dice, axis=1) for name, arm in arms.items()}}
+    panels |= {of: {name: arm.means(_dice_of(of, facts)) for name, arm in arms.items()} for of in facts.classes}
     marked = [name for name in ("noisy", "oracle", "clean_only") if name in gaps]
-    draw_forest(rows, marked, f"Dice with {facts.truth}, mean over the test images", output / f"{facts.name}.svg")
-    (output / f"{facts.name}.md").write_text(_page(facts, table))
+    draw_forest(panels, marked, output / f"{facts.name}.svg")
+    (output / f"{facts.name}.md").write_text(_page(facts, arms, table))
     return table
+
+
+def _dice_of(name: str, facts: StudyFacts) -> str:
+    """Name the score of one class."""
+    return f"dice/{name}@{facts.truth}"
 
 
 def _table(arms: Sequence[Arm], gaps: dict[str, Gap], facts: StudyFacts) -> str:
     noisy = next(arm.seconds for arm in arms if arm.name == "noisy")
-    with_gap = any(gap.recovered is not None for gap in gaps.values())
     columns = {name: name for name in (f"iou@{facts.truth}", f"boundary_f1@{facts.truth}")}
     columns |= {f"dice@{name}": f"Dice@{name}" for name in facts.others}
-    columns |= {f"dice/{name}@{facts.truth}": f"Dice {name}" for name in facts.classes}
-    head = ["arm", "seeds", f"Dice@{facts.truth}", "gain over noisy [95 %]"]
-    head += [
-        *(["recovered gap [95 %]"] if with_gap else []),
-        "beats clean only",
-        *columns.values(),
-        "labels' Dice",
-        "CPU time",
-    ]
-    lines = [head]
+    columns = {_dice_of(name, facts): f"Dice {name}" for name in facts.classes} | columns
+    head = ["arm", "seeds", f"Dice@{facts.truth}", "gain over noisy [95 %]", "recovered gap [95 %]"]
+    lines = [[*head, "beats clean only", *columns.values(), "labels' Dice", "CPU time"]]
     for arm in arms:
         gap = gaps[arm.name]
         gain = gap.gain
         row = [arm.name, str(len(arm.records)), _spread(np.nanmean(arm.dice, axis=1))]
         row.append("0" if arm.name == "noisy" else f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
-        row += [str(gap.recovered) if gap.recovered and arm.name not in ("noisy", "oracle") else ""] if with_gap else []
+        row.append(str(gap.recovered) if gap.recovered and arm.name not in ("noisy", "oracle") else "")
         row.append(_beats(gap) if arm.name != "clean_only" else "")
         row += [_spread(arm.means(name)) for name in columns]
         row.append("" if arm.labels is None else f"{arm.labels[0]:.3f} to {arm.labels[1]:.3f}")
         row.append("" if np.isnan(arm.seconds / noisy) else f"{arm.seconds / noisy:.2f}")
         lines.append(row)
-    return markdown(lines)
+    told = [place for place in range(len(lines[0])) if any(line[place] for line in lines[1:])]
+    return markdown([[line[place] for place in told] for line in lines])
 
 
 def _spread(values: np.ndarray) -> str:
@@ -138,6 +139,17 @@ def _beats(gap: Gap) -> str:
     return f"{word} ({value:+.3f})"
 
 
-def _page(facts: StudyFacts, table: str) -> str:
-    common = " ".join(f"'{text}'" if set(text) & set("[]{}") else text for text in facts.overrides)
-    return f"# {facts.title}\n\n![Dice of every arm]({facts.name}.svg)\n\n{table}\n\nAll arms share: `{common}`\n"
+def _page(facts: StudyFacts, arms: dict[str, Arm], table: str) -> str:
+    """Give the page: picture, table, and how to repeat each training."""
+    settings = {name: arm.records[0].settings for name, arm in arms.items()}
+    shared = [text for text in settings["noisy"] if all(text in own for own in settings.values())]
+    parts = [f"# {facts.title}", f"![Dice of every arm]({facts.name}.svg)", table]
+    parts.append(f"All arms share: `{_quoted(shared)}`")
+    differ = {name: [text for text in own if text not in shared] for name, own in settings.items()}
+    parts.append("\n".join(f"- {name}: `{_quoted(own)}`" for name, own in differ.items() if own))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _quoted(overrides: Sequence[str]) -> str:
+    """Write overrides as a shell takes them."""
+    return " ".join(f"'{text}'" if set(text) & set("[]{}") else text for text in overrides)

@@ -44,7 +44,8 @@ def _run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
     """Fit and test; whatever becomes of it, status.json says so."""
     with written_status(run_dir) as note:
         parts = build(cfg, run_dir)
-        write_atomically(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+        if first_process():
+            write_atomically(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         note(device=device_of(parts.trainer))
         metrics: dict[str, Any] = {}
         with ends_truly(parts.trainer):

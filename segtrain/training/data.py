@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -84,6 +85,11 @@ class SegmentationData(LightningDataModule):
     def evaluation_loader(self, split: str) -> DataLoader[Case]:
         """Give lists of cases of a split, this process's share of it."""
         source = self.splits[split]
+        if len(source) < self._world_size:
+            raise DataError(
+                f"The split {split} has {len(source)} image(s), too few for {self._world_size} devices, each of which "
+                "needs one at least: set trainer.devices, or see data.split."
+            )
         dataset = EvaluationSet(source, self.data.size, self.data.fit, self._share(len(source)))
         return DataLoader(dataset, batch_size=self.data.batch_size, collate_fn=list, **self.workers)
 
@@ -147,6 +153,7 @@ class SegmentationData(LightningDataModule):
 
     def _audit(self, epoch: int) -> None:
         task = self.trainer.lightning_module  # type: ignore[union-attr]
+        self._share_buffers()
         view = self._view()
         # The audit must not move what training draws from, or a run resumed after it would differ.
         with torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []), torch.no_grad():
@@ -191,6 +198,12 @@ class SegmentationData(LightningDataModule):
 
     def _share(self, total: int) -> range:
         return range(self._rank, total, self._world_size)
+
+    def _share_buffers(self) -> None:
+        """Hand the first process's buffers to all: since DDP last did, each has its own statistics of batch norm."""
+        if self._world_size > 1:
+            for buffer in self.trainer.lightning_module.buffers():  # type: ignore[union-attr]
+                dist.broadcast(buffer, src=0)
 
     def _reduce(self, table: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(table, reduce_op="sum")  # type: ignore[union-attr]

@@ -18,6 +18,10 @@ class RealisedDraws(Callback):
 
     def __init__(self) -> None:
         self.counts: Tensor | None = None
+        self._first = True
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._first = trainer.is_global_zero
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total = len(trainer.datamodule.splits["train"])  # type: ignore[attr-defined]
@@ -31,17 +35,26 @@ class RealisedDraws(Callback):
         self.counts.index_add_(0, batch.index, torch.ones_like(batch.index))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert self.counts is not None
-        counts = trainer.strategy.reduce(self.counts.clone(), reduce_op="sum")
+        counts = self._total(trainer)
         if trainer.is_global_zero:
             ids = trainer.datamodule.splits["train"].ids  # type: ignore[attr-defined]
             _write(Path(trainer.default_root_dir) / "draws.csv", ids, counts.tolist())
 
+    def _total(self, trainer: Trainer) -> Tensor:
+        """Give the counts of all processes together, (N,)."""
+        assert self.counts is not None
+        return trainer.strategy.reduce(self.counts.clone(), reduce_op="sum")
+
     def state_dict(self) -> dict[str, Any]:
         return {} if self.counts is None else {"counts": self.counts.cpu()}
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # The state of the first process alone reaches the file.
+        if self.counts is not None:
+            checkpoint["callbacks"][self.state_key]["counts"] = self._total(trainer).cpu()
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.counts = state_dict.get("counts")
+        self.counts = state_dict.get("counts") if self._first else None  # one process carries on what all have drawn
 
 
 def _write(path: Path, ids: list[str], counts: list[int]) -> None:

@@ -1,10 +1,11 @@
-"""benchmark: what is measured rather than believed - speed, cost, and what each noise strategy is worth."""
+"""benchmark: what is measured rather than believed - speed, cost, diagnoses, and what each strategy is worth."""
 
 from typing import Any
 
 from omegaconf import DictConfig
 
 from segtrain.run.benchmark.cost import cost
+from segtrain.run.benchmark.diagnosis import diagnosis
 from segtrain.run.benchmark.noise import noise
 from segtrain.run.benchmark.speed import speed
 
@@ -13,4 +14,4 @@ __all__ = ["benchmark"]
 
 def benchmark(cfg: DictConfig) -> Any:
     """Measure what `kind` names."""
-    return {"speed": speed, "cost": cost, "noise": noise}[cfg.kind](cfg)
+    return {"speed": speed, "cost": cost, "diagnosis": diagnosis, "noise": noise}[cfg.kind](cfg)

@@ -61,8 +61,7 @@ def noise(cfg: DictConfig) -> str:
 
 def _facts(cfg: DictConfig) -> StudyFacts:
     study = cfg.study
-    overrides = [*cfg.common, *study.overrides]
-    return StudyFacts(study.name, study.title, study.truth, list(study.others), list(study.classes), overrides)
+    return StudyFacts(study.name, study.title, study.truth, list(study.others), list(study.classes))
 
 
 def _done(job: Job, published: Mapping[tuple[str, int], Record]) -> bool:
