@@ -89,8 +89,16 @@ def _signed(interval: tuple[float, float, float] | None) -> str:
     return "" if interval is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval)
 
 
+def index() -> str:
+    """Give the page that lists the cards."""
+    rows = [["strategy", "what it does"]]
+    rows += [[f"[{name}]({name}.md)", what] for name, what in options("noise").items()]
+    return f"# Noise strategies\n\n{markdown(rows)}\n"
+
+
 def main() -> None:
     CARDS.mkdir(parents=True, exist_ok=True)
+    (CARDS / "README.md").write_text(index())
     for name in options("noise"):
         path = CARDS / f"{name}.md"
         own = path.read_text().partition(END)[2].lstrip("\n") if path.exists() else f"{OWN_WORDS}\n"

@@ -10,7 +10,10 @@ __all__ = ["CleanOnly"]
 
 
 class CleanOnly(NoiseStrategy):
-    """Draw only samples flagged clean; the number of steps stays that of the whole set."""
+    """Draw only samples flagged clean; the number of steps stays that of the whole set.
+
+    Costs: nothing.
+    """
 
     def attach(self, model: nn.Module, samples: Samples) -> None:
         if not samples.clean.any():

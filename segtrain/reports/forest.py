@@ -25,7 +25,9 @@ def draw_forest(panels: Mapping[str, Mapping[str, np.ndarray]], marked: Sequence
     colours = dict(zip(marked, series_colours(len(marked)), strict=True))
     width = 7.0 if len(panels) == 1 else 2.0 + 2.6 * len(panels)
     with style():
-        figure = Figure(figsize=(width, 0.9 + 0.28 * len(arms)), layout="constrained")
+        figure = Figure(figsize=(width, 0.9 + 0.28 * len(arms)))
+        # Room between them: a scale's last number stays clear of the next one's first.
+        figure.set_layout_engine("constrained", wspace=0.08)
         # One scale: beside a class that is lost, a hundredth in the others is to look like a hundredth.
         every = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         for axes, (label, rows) in zip(every, panels.items(), strict=True):

@@ -51,7 +51,8 @@ def _rows(
     factor = 1.0 if unit == "pixels" else 100.0
     rows = []
     for finding in findings:
-        if (finding["unit"] == "pixels") == (unit == "pixels"):
+        mirrored = finding["kind"] == "tight" and not finding["found"]  # "wide" with the other sign
+        if (finding["unit"] == "pixels") == (unit == "pixels") and not mirrored:
             low, high = (
                 factor * (sign * np.inf if finding[end] is None else finding[end])
                 for end, sign in (("low", -1), ("high", 1))
