@@ -7,11 +7,14 @@ import numpy as np
 from segtrain.audit.intervals import Interval, difference, location
 from segtrain.audit.survey import Survey
 
-__all__ = ["Bias", "Scale", "estimate_bias", "habits", "learned"]
+__all__ = ["MARGIN", "Bias", "Scale", "estimate_bias", "habits", "learned"]
 
 Scale = Literal["auto", "pixels", "diameters"]
 LEAST = 8
 """Samples of an annotator that tell his habit."""
+MARGIN = 0.25
+"""Pixels of displacement that its interval has to exceed. The model has seen the noisy images and not the clean ones,
+on which it is a little more cautious: that much is no annotator's bias."""
 TOOTHED = 0.05
 """More ruggedness than clean labels have, from which on smoothing is worth its loss of detail."""
 CLEARLY = 0.9
@@ -55,8 +58,8 @@ class Bias(NamedTuple):
 
     @property
     def significant(self) -> np.ndarray:
-        """(K,) bool: the interval of the displacement leaves 0 out."""
-        return (self.low > 0) | (self.high < 0)
+        """(K,) bool: the interval of the displacement leaves out what is no annotator's doing, see `MARGIN`."""
+        return (self.low > MARGIN) | (self.high < -MARGIN)
 
     @property
     def corrects(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from segtrain.audit.bias import MARGIN
 from segtrain.audit.contrast import Contrast
 from segtrain.audit.intervals import UNKNOWN, Interval
 from segtrain.audit.survey import Survey
@@ -22,11 +23,13 @@ class Kind(NamedTuple):
     """The same, where no clean samples tell the model's error apart; infinite if labels alone cannot tell."""
     sentence: str
     """What is said when it is found."""
+    margin: float = 0.0
+    """What the interval has to exceed."""
 
 
 KINDS = {
-    "wide": Kind("pixels", 0.3, np.inf, "outlines lie {amount} pixels outside the true ones"),
-    "tight": Kind("pixels", 0.3, np.inf, "outlines lie {amount} pixels inside the true ones"),
+    "wide": Kind("pixels", 0.3, np.inf, "outlines lie {amount} pixels outside the true ones", MARGIN),
+    "tight": Kind("pixels", 0.3, np.inf, "outlines lie {amount} pixels inside the true ones", MARGIN),
     "unsteady": Kind(
         "pixels", 0.5, np.inf, "outlines lie outside in one image and inside in another, by {amount} pixels"
     ),
@@ -129,7 +132,7 @@ def _surer(by_chance: Interval, always: Interval) -> Interval:
 def judged(kind: str, number: int, amount: Interval, calibrated: bool) -> Finding:
     """Say of an amount whether it is certain, and worth a name."""
     about = KINDS[kind]
-    found = bool(amount.low > 0 and amount.value >= (about.least if calibrated else about.alone))
+    found = bool(amount.low > about.margin and amount.value >= (about.least if calibrated else about.alone))
     value, low, high = (f"{100 * part:.3g} %" if about.unit.startswith("share") else f"{part:.1f}" for part in amount)
     if not np.isfinite(amount.low) or not np.isfinite(amount.value):
         why = f"class {number}, {kind}: nothing can be told"

@@ -66,12 +66,21 @@ def test_a_labels_own_deviation_is_worth_undoing() -> None:
     assert ends[0] > ends[1] + 0.02
 
 
+def test_what_may_be_the_models_caution_on_new_images_is_not_undone() -> None:
+    """Labels as right as clean ones, and a model that draws both 0.2 pixels too small, for certain."""
+    view = SceneView(TRUTHS, moved(-0.2, 0.1), moved(-0.2, 0.1), num_clean=16)
+    strategy = attached(view.samples)
+    strategy.audit(view, 4)
+    assert not strategy.bias[0].any() or strategy.bias[2, 1] > -0.25
+    assert not view.relabelled
+
+
 def test_an_annotators_habit_is_worth_undoing() -> None:
     names = [number % 2 for number in range(40)]
     ends = []
     for per_annotator in (True, False):
         view = SceneView(
-            TRUTHS, moved(0.0, 0.5), moved(2.0, 0.2), names=names, habits=[0.5 + 3 * name for name in names]
+            TRUTHS, moved(0.0, 0.5), moved(2.0, 0.2), 16, names=names, habits=[0.5 + 3 * name for name in names]
         )
         attached(view.samples, own=False, per_annotator=per_annotator).audit(view, 4)
         ends.append(quality(view))
