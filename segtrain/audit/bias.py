@@ -1,5 +1,7 @@
 """What annotators do systematically: how far outside the truth they draw, and how much of it is each label's own."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -78,7 +80,12 @@ def learned(survey: Survey) -> np.ndarray:
     return (drawn.sum(0) < LEAST) | (2 * met.sum(0) > drawn.sum(0))
 
 
-def estimate_bias(survey: Survey, confidence: float = 0.95, scale: Scale = "auto") -> Bias:
+def estimate_bias(
+    survey: Survey,
+    confidence: float = 0.95,
+    scale: Scale = "auto",
+    habits: Mapping[int, np.ndarray] = MappingProxyType({}),
+) -> Bias:
     """Compare what the model shows on clean samples, which it never saw, with what it shows on the noisy ones.
 
     The model draws as the annotators do, so on clean samples it lies outside the truth by their bias and by its
@@ -90,8 +97,12 @@ def estimate_bias(survey: Survey, confidence: float = 0.95, scale: Scale = "auto
         survey: of a model trained on the noisy samples alone.
         confidence: of the intervals, in (0, 1).
         scale: "pixels", "diameters", or "auto": whichever fits the clean samples' objects.
+        habits: of annotators, see `habits`; they are taken off first, or they would pass for uncertainty.
     """
     noisy, clean = (survey.column("offset", is_clean).astype(np.float64) for is_clean in (False, True))
+    annotator = survey.samples.annotator[~survey.samples.clean & survey.samples.labelled].cpu().numpy()
+    for name, habit in habits.items():
+        noisy[annotator == name] -= habit
     spreads = [survey.column("spread", is_clean).astype(np.float64) for is_clean in (False, True)]
     teeth = [survey.column("rugged", is_clean).astype(np.float64) for is_clean in (False, True)]
     columns = []

@@ -131,7 +131,8 @@ class BiasCorrection(NoiseStrategy):
 
     def undo(self, view: TrainingView, measured: Survey) -> None:
         """Estimate what annotators do from a survey, and rewrite the noisy labels; one pass of the training set."""
-        bias = estimate_bias(measured, self.confidence, self.scale)
+        own_habits = habits(measured, self.confidence) if self.per_annotator else {}
+        bias = estimate_bias(measured, self.confidence, self.scale, own_habits)
         switched_off = np.zeros(self.num_classes)
         bias = bias._replace(
             own=bias.own if self.own else switched_off, jitter=bias.jitter if self.jitter else switched_off
@@ -139,7 +140,7 @@ class BiasCorrection(NoiseStrategy):
         truth = posterior(measured, self.confidence) if self.confusion else np.eye(self.num_classes)
         self.bias.copy_(torch.from_numpy(np.stack(bias)))
         self.truth.copy_(torch.from_numpy(truth))
-        Corrector(bias, truth, habits(measured, self.confidence) if self.per_annotator else {}).rewrite(view, measured)
+        Corrector(bias, truth, own_habits).rewrite(view, measured)
 
 
 def with_share(clean: Tensor, others: Tensor, share: float) -> Tensor:
