@@ -77,7 +77,6 @@ NEEDS = {
     "bias_correction": (
         "trainer.max_epochs=10", "noise.bias_correction.correct_at=0.7", "noise.bias_correction.confidence=0.6",
     ),
-    "meta_reweighting": ("data.clean_per_batch=1",),
     "mixmatch": ("data.clean_per_batch=1",),
     "self_training": ("noise.self_training.rounds=2",),
     "uncertainty": ("model.dropout=0.2",),
