@@ -1,16 +1,19 @@
-"""Networks that exchange what they find easy: the part that co-teaching and the tri-network share."""
+"""Networks that exchange what they find easy: what co-teaching and the tri-network share."""
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from segtrain.errors import ConfigError
 from segtrain.models.arguments import argument_faults
+from segtrain.noise.base import NoiseStrategy
 from segtrain.noise.peers import Peers, Reinitialise
 from segtrain.noise.rates import estimate_rates
 from segtrain.noise.selection import as_problems, small_loss
 from segtrain.types import Batch, Criterion, Progress, Samples, TrainingView
 
-__all__ = ["SmallLossExchange"]
+__all__ = ["ExchangeStrategy", "SmallLossExchange"]
 
 
 class SmallLossExchange(nn.Module):
@@ -116,6 +119,52 @@ class SmallLossExchange(nn.Module):
             criterion(each, batch.target, batch.weight * _by_all([*kept[:i], *kept[i + 1 :]]))
             for i, each in enumerate(networks)
         ]
+
+
+class ExchangeStrategy(NoiseStrategy):
+    """Train the model and its peers by a `SmallLossExchange`: co-teaching and the tri-network but for their number.
+
+    Abstract: a strategy says what its networks' losses are called, and is final. The arguments are those of
+    `SmallLossExchange`, with the defaults of both.
+    """
+
+    sides = frozenset({"samples", "pixels"})
+
+    terms: ClassVar[tuple[str, ...]]
+    """The name of the model's loss, and that of each peer's."""
+
+    def __init__(
+        self,
+        epochs: int,
+        rate: float | list[float] | None = None,
+        warmup: float = 0.2,
+        ramp: float = 0.05,
+        reinitialise: Reinitialise = "auto",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.exchange = SmallLossExchange(
+            type(self).__name__,
+            len(self.terms) - 1,
+            epochs=epochs,
+            rate=rate,
+            warmup=warmup,
+            ramp=ramp,
+            reinitialise=reinitialise,
+            seed=seed,
+        )
+
+    def attach(self, model: nn.Module, samples: Samples) -> None:
+        self.exchange.attach(model)
+
+    def audit(self, view: TrainingView, epoch: int) -> None:
+        self.exchange.audit(view, epoch)
+
+    def sample_weights(self, samples: Samples, epoch: int) -> Tensor:
+        return self.exchange.sample_weights(samples, epoch)
+
+    def loss_terms(self, logits: Tensor, batch: Batch, criterion: Criterion, progress: Progress) -> dict[str, Tensor]:
+        return dict(zip(self.terms, self.exchange.losses(logits, batch, criterion, progress), strict=True))
 
 
 def _by_all(kept: list[Tensor]) -> Tensor:

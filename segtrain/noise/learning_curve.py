@@ -23,7 +23,8 @@ def slope_drop(agreement: Sequence[float]) -> float:
     """Give how far the slope has fallen since the first round, 1 - f'(now) / f'(1), at most 1 (Liu et al. 2022, eq. 3).
 
     The paper's curve is fitted to the points, those before the class is learned at all left out; later points count
-    more, as in the authors' code. Where it cannot be fitted or does not flatten, with few points or a ragged curve,
+    more, as in the authors' code. Fewer than four points tell nothing yet, and give 0: what a class gains in its first
+    round is more than in any later one, even while it climbs. Where the curve cannot be fitted, as to one that falls,
     the slopes are those between the points: the last two rises' mean against the greatest of one round so far.
 
     Args:
@@ -36,7 +37,9 @@ def slope_drop(agreement: Sequence[float]) -> float:
     if not (points >= LEARNED).any():
         return 0.0
     points = points[np.argmax(points >= LEARNED) :]
-    fitted = _fitted_drop(points) if len(points) >= FEWEST else None
+    if len(points) < FEWEST:
+        return 0.0
+    fitted = _fitted_drop(points)
     return _drop_between(points) if fitted is None else fitted
 
 
@@ -61,4 +64,4 @@ def _slope(t: float, a: float, b: float, c: float) -> float:
 
 def _drop_between(points: np.ndarray) -> float:
     rises = np.diff(points, prepend=0.0)
-    return float(np.clip(1 - rises[-2:].mean() / rises.max(), 0.0, 1.0)) if len(points) >= 3 else 0.0
+    return float(np.clip(1 - rises[-2:].mean() / rises.max(), 0.0, 1.0))

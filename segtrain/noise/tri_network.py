@@ -1,16 +1,11 @@
 """Tri-network: three networks, each trained on the labels that the other two both find easy to believe."""
 
-from torch import Tensor, nn
-
-from segtrain.noise.base import NoiseStrategy
-from segtrain.noise.exchange import SmallLossExchange
-from segtrain.noise.peers import Reinitialise
-from segtrain.types import Batch, Criterion, Progress, Samples, TrainingView
+from segtrain.noise.exchange import ExchangeStrategy
 
 __all__ = ["TriNetwork"]
 
 
-class TriNetwork(NoiseStrategy):
+class TriNetwork(ExchangeStrategy):
     """Train two peers beside the model; what two networks both find easy teaches the third (Zhang et al. 2020).
 
     "Robust Medical Image Segmentation from Non-expert Annotations with Tri-network" (MICCAI 2020), in the form of its
@@ -30,31 +25,4 @@ class TriNetwork(NoiseStrategy):
         seed: what they are drawn from.
     """
 
-    sides = frozenset({"samples", "pixels"})
-
-    def __init__(
-        self,
-        epochs: int,
-        rate: float | list[float] | None = None,
-        warmup: float = 0.2,
-        ramp: float = 0.05,
-        reinitialise: Reinitialise = "auto",
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.exchange = SmallLossExchange(
-            "TriNetwork", 2, epochs=epochs, rate=rate, warmup=warmup, ramp=ramp, reinitialise=reinitialise, seed=seed
-        )
-
-    def attach(self, model: nn.Module, samples: Samples) -> None:
-        self.exchange.attach(model)
-
-    def audit(self, view: TrainingView, epoch: int) -> None:
-        self.exchange.audit(view, epoch)
-
-    def sample_weights(self, samples: Samples, epoch: int) -> Tensor:
-        return self.exchange.sample_weights(samples, epoch)
-
-    def loss_terms(self, logits: Tensor, batch: Batch, criterion: Criterion, progress: Progress) -> dict[str, Tensor]:
-        student, first, second = self.exchange.losses(logits, batch, criterion, progress)
-        return {"student": student, "peer_1": first, "peer_2": second}
+    terms = ("student", "peer_1", "peer_2")
