@@ -37,8 +37,13 @@ def posterior(survey: Survey, confidence: float = 0.95) -> np.ndarray:
 
 
 def _certain(noisy: np.ndarray, clean: np.ndarray, name: int, confidence: float) -> bool:
-    """Whether clean objects of one class are called `name` more often than the model's own confusion explains."""
+    """Whether clean objects of one class are called `name` more often than the model's own confusion explains.
+
+    One object shows no habit; it takes two.
+    """
+    if clean[name] < 2:
+        return False
     events = [(np.array([row[name]]), np.array([row.sum()])) for row in (clean, noisy)]
     if not noisy.sum():  # annotators never use the class: nothing to compare with
-        return bool(clean[name] > 0.5 * clean.sum() > 1)
+        return bool(clean[name] > 0.5 * clean.sum())
     return rate_difference(events[0], events[1], confidence).low > 0

@@ -9,8 +9,11 @@ from segtrain.audit.survey import Survey
 
 __all__ = ["Contrast"]
 
-DEVIATION = 1.4826
-"""Standard deviations in a median absolute deviation."""
+SINE = 0.878
+"""Spread of an outline that is moved as a whole by one pixel: sin(0.6827 pi / 2), as `Displacement.spread` is."""
+BEYOND = 0.3
+"""Pixels that have to be left along outlines for each pixel that objects are moved, for outlines to wander: a
+wandering outline moves its object's centre too, and of a far move the corners leave a little (0.1 to 0.2)."""
 
 
 class Contrast(NamedTuple):
@@ -37,29 +40,40 @@ class Contrast(NamedTuple):
         noisy, clean = self.column(name)
         return difference(noisy, clean, self.confidence) if self.calibrated else location(noisy, self.confidence)
 
-    def shift(self) -> Interval:
-        """Give how far objects are moved as a whole."""
-        return self._beyond(*self.column("shift"))
+    def variation(self) -> tuple[Interval, Interval, Interval]:
+        """Give how far outlines vary: from sample to sample, along themselves, and by moving whole objects.
 
-    def wobble(self) -> Interval:
-        """Give the standard deviation of outlines along themselves, less what moving whole objects explains."""
-        along = self._beyond(*self.column("spread"))
-        explained = max(0.0, self.shift().value) / np.sqrt(2)  # the root mean square of a sine
-        return Interval(*(_less(amount, explained) for amount in along))
+        Each of the three looks a little like the others. An outline moved as a whole varies along itself, too. One
+        that wanders moves its object's centre, and its mean: where enough is left along outlines that no move of
+        whole objects explains, they wander, and no object is moved. What neither explains are objects of one image
+        of which some are drawn wider than others. A tooth is a pixel out of place.
+        """
+        sway, shift, teeth = self._sway(), self._beyond(*self.column("shift")), self.more("teeth")
+        rough = np.sqrt(teeth.value) if teeth.low > 0 else 0.0
+        along, rest = (_less(self._beyond(*self.column(name)), rough) for name in ("spread", "wander"))
+        moved, left = (max(0.0, np.nan_to_num(amount.value)) for amount in (shift, rest))
+        if rest.low > 0 and left >= BEYOND * moved:
+            return (sway if np.nan_to_num(sway.value) >= along.value else UNKNOWN), along, UNKNOWN
+        uneven = _less(along, np.hypot(left, SINE * moved))
+        return (uneven if uneven.low > sway.low else sway), _less(rest, BEYOND * moved), shift
 
-    def unsteadiness(self) -> Interval:
-        """Give the standard deviation of the displacement from one sample to another."""
-        noisy, clean = (DEVIATION * _deviations(values) for values in self.column("offset"))
-        return self._beyond(noisy, clean)
+    def _sway(self) -> Interval:
+        """Give the typical deviation of samples' displacements from their centre."""
+        return self._beyond(*(_deviations(values) for values in self.column("middle")))
 
     def rate(self, events: str, trials: str, on_clean: bool = False) -> Interval:
-        """Give how much more often something happens on the noisy samples; `on_clean`: on the clean ones."""
+        """Give how much more often something happens on the noisy samples; `on_clean`: on the clean ones.
+
+        One clean sample shows no habit; there it takes two.
+        """
         groups = [
             (np.nan_to_num(happened), np.nan_to_num(possible))
             for happened, possible in zip(self.column(events), self.column(trials), strict=True)
         ]
         if not self.calibrated:
             return UNKNOWN if on_clean else rate(*groups[0], self.confidence)
+        if on_clean and (groups[1][0] > 0).sum() < 2:
+            return UNKNOWN
         first, second = groups[::-1] if on_clean else groups
         return rate_difference(first, second, self.confidence)
 
@@ -68,17 +82,24 @@ class Contrast(NamedTuple):
         if not self.calibrated:
             return location(noisy, self.confidence)
         gap = difference(noisy, clean, self.confidence)
-        base = float(np.nanmedian(clean)) if np.isfinite(clean).any() else 0.0
-        return Interval(*(_root(max(0.0, base + more) ** 2 - base**2) for more in gap))
+        if not np.isfinite(gap.value):
+            return UNKNOWN
+        base = float(np.nanmedian(clean))
+        return Interval(*(_root(max(0.0, base + more) ** 2 - base**2) if np.isfinite(more) else more for more in gap))
 
 
 def _deviations(values: np.ndarray) -> np.ndarray:
-    return np.abs(values - np.nanmedian(values)) if np.isfinite(values).any() else values
+    """Give each value's distance from the centre, made up for its being part of it, so that few deviate like many."""
+    count = np.isfinite(values).sum()
+    if count < 2:
+        return np.full_like(values, np.nan)
+    return np.abs(values - location(values).value) * count / (count - 1)
 
 
 def _root(square: float) -> float:
     return float(np.sign(square) * np.sqrt(np.abs(square)))
 
 
-def _less(amount: float, explained: float) -> float:
-    return _root(np.sign(amount) * amount**2 - explained**2) if np.isfinite(amount) else amount
+def _less(amount: Interval, explained: float) -> Interval:
+    """Give a deviation less a part of it."""
+    return Interval(*(_root(np.sign(part) * part**2 - explained**2) if np.isfinite(part) else part for part in amount))

@@ -6,7 +6,7 @@ import numpy as np
 
 from segtrain.audit.bias import MARGIN
 from segtrain.audit.contrast import Contrast
-from segtrain.audit.intervals import UNKNOWN, Interval
+from segtrain.audit.intervals import Interval
 from segtrain.audit.survey import Survey
 
 __all__ = ["KINDS", "Diagnosis", "Finding", "Kind", "diagnose", "judged"]
@@ -20,7 +20,8 @@ class Kind(NamedTuple):
     least: float
     """How much of it is worth a name."""
     alone: float
-    """The same, where no clean samples tell the model's error apart; infinite if labels alone cannot tell."""
+    """How much there has to be for certain, where no clean samples tell the model's error apart; infinite if labels
+    alone cannot tell."""
     sentence: str
     """What is said when it is found."""
     margin: float = 0.0
@@ -31,17 +32,20 @@ KINDS = {
     "wide": Kind("pixels", 0.3, np.inf, "outlines lie {amount} pixels outside the true ones", MARGIN),
     "tight": Kind("pixels", 0.3, np.inf, "outlines lie {amount} pixels inside the true ones", MARGIN),
     "unsteady": Kind(
-        "pixels", 0.5, np.inf, "outlines lie outside in one image and inside in another, by {amount} pixels"
+        "pixels", 0.5, np.inf, "outlines lie now outside, now inside of the true ones, by {amount} pixels"
     ),
     "shaky": Kind("pixels", 0.5, np.inf, "outlines wander about the true ones by {amount} pixels"),
     "displaced": Kind("pixels", 0.7, np.inf, "objects are drawn {amount} pixels beside where they are"),
-    "ragged": Kind("share of the outline", 0.05, 0.1, "{amount} of the pixels along outlines are teeth"),
+    "ragged": Kind("share of the outline", 0.05, 0.3, "{amount} of the pixels along outlines are teeth"),
     "random pixels": Kind("share of the pixels", 0.003, 0.005, "{amount} of the pixels differ from all around them"),
     "missing": Kind("share of the objects", 0.04, 0.12, "{amount} of the objects are not drawn"),
     "extra": Kind("share of the objects", 0.04, 0.12, "{amount} of the drawn objects are none"),
-    "swapped": Kind("share of the objects", 0.04, 0.12, "{amount} of the objects bear another class"),
+    "swapped": Kind("share of the objects", 0.04, 0.12, "{amount} of the objects are taken for another class"),
 }
 """Name -> kind, in the order in which they are told."""
+QUESTIONS = 5
+"""Asked of each class: where its outlines lie, how they vary, how rough they are, which objects are there, which class
+they are of. The kinds that answer one exclude each other; each has one limit that counts, the lower one."""
 
 
 class Finding(NamedTuple):
@@ -90,14 +94,14 @@ def diagnose(survey: Survey, confidence: float = 0.95) -> Diagnosis:
 
     Args:
         survey: of a model trained on the noisy samples alone, and not for so long that it knows them by heart.
-        confidence: of the intervals, of all classes together, in (0, 1).
+        confidence: that nothing at all is found where there is nothing, in (0, 1); intervals are made so wide.
     """
     calibrated = bool((survey.samples.clean & survey.samples.labelled).any())
     drawn = np.nan_to_num(survey.column("given", clean=False)).sum(0) + np.nan_to_num(
         survey.column("given", clean=True)
     ).sum(0)
     classes = np.flatnonzero(drawn > 0).tolist()
-    level = 1 - (1 - confidence) / max(1, len(classes))
+    level = 1 - 2 * (1 - confidence) / max(1, len(classes) * QUESTIONS)
     findings = []
     for number in classes:
         amounts = _amounts(Contrast(survey, number, calibrated, level))
@@ -107,16 +111,15 @@ def diagnose(survey: Survey, confidence: float = 0.95) -> Diagnosis:
 
 def _amounts(contrast: Contrast) -> dict[str, Interval]:
     """Give the amount of each kind in one class."""
-    displacement, shift = contrast.displacement(), contrast.shift()
-    along = contrast.wobble()
-    whole = shift if shift.value >= np.nan_to_num(along.value) else UNKNOWN  # else outlines wander, not objects
+    displacement = contrast.displacement()
+    sway, along, whole = contrast.variation()
     return {
         "wide": displacement,
         "tight": Interval(-displacement.value, -displacement.high, -displacement.low),
-        "unsteady": contrast.unsteadiness(),
+        "unsteady": sway,
         "shaky": along,
         "displaced": whole,
-        "ragged": contrast.more("rugged"),
+        "ragged": contrast.more("teeth"),
         "random pixels": contrast.more("speckle"),
         "missing": _surer(contrast.rate("missing", "predicted"), contrast.rate("extra", "given", on_clean=True)),
         "extra": _surer(contrast.rate("extra", "given"), contrast.rate("missing", "predicted", on_clean=True)),
@@ -132,7 +135,8 @@ def _surer(by_chance: Interval, always: Interval) -> Interval:
 def judged(kind: str, number: int, amount: Interval, calibrated: bool) -> Finding:
     """Say of an amount whether it is certain, and worth a name."""
     about = KINDS[kind]
-    found = bool(amount.low > about.margin and amount.value >= (about.least if calibrated else about.alone))
+    certain = about.margin if calibrated else about.alone
+    found = bool(amount.low > certain and amount.value >= about.least)
     value, low, high = (f"{100 * part:.3g} %" if about.unit.startswith("share") else f"{part:.1f}" for part in amount)
     if not np.isfinite(amount.low) or not np.isfinite(amount.value):
         why = f"class {number}, {kind}: nothing can be told"

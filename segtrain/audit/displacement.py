@@ -5,14 +5,18 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import trim_mean
 
-from segtrain.audit.outline import EIGHT, objects_of, signed_distance, trace
+from segtrain.audit.outline import EIGHT, Outline, objects_of, signed_distance, trace
 
-__all__ = ["Displacement", "diameters", "displacement", "known", "matching", "object_displacements"]
+__all__ = [
+    "Displacement", "diameters", "displacement", "known", "matching", "middle_offset", "object_displacements",
+]  # fmt: skip
 
 TRIM = 0.25
 """Share of the points left out at either end: nearly as robust as the median, but not bound to whole pixels."""
 CORE = 0.1
 """Share of an object that must be met for it to be the same object."""
+FEWEST = 12
+"""Points of an object's outline that tell a move from a wandering outline."""
 
 
 class Displacement(NamedTuple):
@@ -22,6 +26,8 @@ class Displacement(NamedTuple):
     """Positive = drawn outside the reference."""
     spread: float
     """Standard deviation along the outline, from the middle 68 % of its points."""
+    wander: float
+    """The same of what is left when each object is moved as a whole, and made larger or smaller, to where it fits."""
     distance: np.ndarray
     """(H, W) float32, the reference's signed distance, from its objects that were met."""
 
@@ -38,18 +44,65 @@ def displacement(drawn: np.ndarray, reference: np.ndarray, valid: np.ndarray) ->
         reference: likewise.
         valid: (H, W) bool, False where ignored.
     """
-    ours, theirs = matching(drawn > 0, reference > 0)
-    drawn, reference = (
-        np.where(mask == (margin > 0), margin, np.where(mask, 1.0, -1.0))
-        for mask, margin in ((ours, drawn), (theirs, reference))
-    )
+    outline, points, ours, theirs = _walked(drawn, reference, valid)
     distance = signed_distance(theirs)
-    outlines = trace(drawn, valid), trace(reference, valid)
+    if not len(points):
+        return Displacement(np.nan, np.nan, np.nan, distance)
+    left = _unmoved(outline, distance, objects_of(ours)[0])
+    return Displacement(float(trim_mean(points, TRIM)), _spread(points), _spread(left), distance)
+
+
+def middle_offset(drawn: np.ndarray, reference: np.ndarray, valid: np.ndarray) -> float:
+    """Measure how far `drawn` lies outside the middle between where the reference is sure, at 3/4, and doubts, at 1/4.
+
+    Where labels lie as often outside as inside, a model is half sure all the way from the ones to the others, and
+    its outline runs anywhere in between; the middle does not. NaN where it is nowhere as sure as that.
+
+    Args:
+        drawn: as of `displacement`.
+        reference: likewise, probabilities' margins from -1 to 1.
+        valid: likewise.
+    """
+    both = [_walked(drawn, np.clip(reference + by, -1, 1), valid)[1] for by in (-0.5, 0.5)]
+    return float(np.mean([trim_mean(points, TRIM) if len(points) else np.nan for points in both]))
+
+
+def _walked(
+    drawn: np.ndarray, reference: np.ndarray, valid: np.ndarray
+) -> tuple[Outline, np.ndarray, np.ndarray, np.ndarray]:
+    """Give the outline of `drawn`, both outlines' distances (P,), none if one is not there, and the objects met."""
+    ours, theirs = matching(drawn > 0, reference > 0)
+    outlines = [
+        trace(np.where(mask == (margin > 0), margin, np.where(mask, 1.0, -1.0)), valid)
+        for mask, margin in ((ours, drawn), (theirs, reference))
+    ]
     if not all(len(outline.inner) for outline in outlines):
-        return Displacement(np.nan, np.nan, distance)
-    points = np.concatenate([outlines[0].values(distance), -outlines[1].values(signed_distance(ours))])
+        return outlines[0], np.empty(0), ours, theirs
+    points = [outlines[0].values(signed_distance(theirs)), -outlines[1].values(signed_distance(ours))]
+    return outlines[0], np.concatenate(points), ours, theirs
+
+
+def _spread(points: np.ndarray) -> float:
+    if not len(points):
+        return np.nan
     low, high = np.quantile(points, (0.1587, 0.8413))
-    return Displacement(float(trim_mean(points, TRIM)), float(high - low) / 2, distance)
+    return float(high - low) / 2
+
+
+def _unmoved(outline: Outline, distance: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Give what no move of a whole object explains of the distance of its outline's points, (P',).
+
+    A small move d changes the distance of a point by d n, n being the distance's gradient there.
+    """
+    points = outline.values(distance)
+    normals = np.stack([np.ones_like(points), *(outline.values(slope) for slope in np.gradient(distance))], axis=1)
+    owner = numbers.ravel()[outline.inner]
+    left = [np.empty(0)]
+    for number in np.flatnonzero(np.bincount(owner) >= FEWEST):
+        own = owner == number
+        move, *_ = np.linalg.lstsq(normals[own], points[own], rcond=None)
+        left.append(points[own] - normals[own] @ move)
+    return np.concatenate(left)
 
 
 def matching(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from segtrain.audit.survey import COLUMNS, Survey
 __all__ = ["diagnosis_of", "table_of", "witnesses"]
 
 _COLUMN = {
-    "wide": "offset", "tight": "offset", "unsteady": "offset", "shaky": "spread", "displaced": "shift",
-    "ragged": "rugged", "random pixels": "speckle", "missing": "missing", "extra": "extra", "swapped": "swapped",
+    "wide": "offset", "tight": "offset", "unsteady": "middle", "shaky": "spread", "displaced": "shift",
+    "ragged": "teeth", "random pixels": "speckle", "missing": "missing", "extra": "extra", "swapped": "swapped",
 }  # fmt: skip
 """Kind -> what of the survey shows it."""
 

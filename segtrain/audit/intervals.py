@@ -1,5 +1,7 @@
 """Robust locations, differences and rates, each with an interval that a few images can bear."""
 
+from functools import lru_cache
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +11,8 @@ __all__ = ["UNKNOWN", "Interval", "difference", "location", "rate", "rate_differ
 
 MOST = 400
 """Values of a sample that enter the pairwise differences; more are thinned evenly."""
+FEW = 20
+"""Values up to which the rank-sum statistic's own distribution is taken, not the normal one: it has thinner tails."""
 
 
 class Interval(NamedTuple):
@@ -51,12 +55,31 @@ def difference(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) 
     """
     counts = [np.isfinite(values).sum() for values in (first, second)]
     first, second = _thinned(first), _thinned(second)
-    if not len(first) or not len(second):
+    few, many = sorted((len(first), len(second)))
+    if not few:
         return UNKNOWN
     pairs = np.sort((first[:, None] - second[None]).ravel())
+    if few <= FEW:
+        return _limited(pairs, int((_rank_sums(few, many) <= (1 - confidence) / 2).sum()) if few > 1 else 0)
     total = counts[0] * counts[1]
     deviation = np.sqrt(total * (counts[0] + counts[1] + 1) / 12)
     return _cut(pairs, total / 2, deviation, confidence)
+
+
+@lru_cache(maxsize=64)
+def _rank_sums(few: int, many: int) -> np.ndarray:
+    """Give the chance that the rank-sum statistic U of two like samples is at most 0, 1, ..., half of its range.
+
+    The largest value of all is either in the first sample, and above `m` of the second, or in the second: the
+    recurrence of Mann and Whitney (1947).
+    """
+    reach = few * many // 2 + 1
+    ways = np.zeros((many + 1, reach))  # orders of no values of the first and m of the second, by their U
+    ways[:, 0] = 1
+    for _ in range(few):
+        for m in range(1, many + 1):
+            ways[m] = ways[m - 1] + np.concatenate([np.zeros(min(m, reach)), ways[m, : max(0, reach - m)]])
+    return ways[many].cumsum() / comb(few + many, few)
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:
@@ -70,7 +93,11 @@ def _thinned(values: np.ndarray) -> np.ndarray:
 def _cut(ordered: np.ndarray, middle: float, deviation: float, confidence: float) -> Interval:
     """Give the median of ordered values, and the two that a rank statistic (normal for long) cuts off."""
     share = (middle - norm.ppf((1 + confidence) / 2) * deviation) / (2 * middle)  # of the values, at either end
-    cut = int(np.floor(share * len(ordered)))
+    return _limited(ordered, int(np.floor(share * len(ordered))))
+
+
+def _limited(ordered: np.ndarray, cut: int) -> Interval:
+    """Give the median of ordered values, and the values of rank `cut` from either end; none if that is 0."""
     if cut < 1:
         return Interval(float(np.median(ordered)), -np.inf, np.inf)
     return Interval(float(np.median(ordered)), float(ordered[cut - 1]), float(ordered[-cut]))

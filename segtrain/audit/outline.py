@@ -85,10 +85,13 @@ def smoothed(mask: np.ndarray) -> np.ndarray:
 
 
 def ruggedness(mask: np.ndarray) -> float:
-    """Give how many pixels smoothing changes, as a share of those inside along the outline; NaN without any.
+    """Give how many teeth and notches smoothing takes off, as a share of the pixels inside along the outline.
 
-    It is the label's own; no model is asked.
+    Smoothing shrinks what is small or thin and cuts corners, without that anybody's hand was unsteady: counted is
+    twice the lesser of the pixels that it adds and of those that it takes away. NaN without an outline. It is the
+    label's own; no model is asked.
     """
     plane = mask.astype(np.uint8)
     rim = int(plane.sum()) - int(cv2.erode(plane, np.ones((3, 3), np.uint8)).sum())
-    return float((smoothed(mask) != mask).sum()) / rim if rim else np.nan
+    after = smoothed(mask)
+    return 2.0 * min(int((after & ~mask).sum()), int((mask & ~after).sum())) / rim if rim else np.nan

@@ -6,21 +6,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segtrain.audit.displacement import displacement, object_displacements
+from segtrain.audit.displacement import displacement, middle_offset, object_displacements
 from segtrain.audit.objects import compare_objects, shift_of, speckle
 from segtrain.audit.outline import ruggedness, signed_distance
+from segtrain.audit.redraw import filled
 from segtrain.types import Batch, Samples, TrainingView
 
 __all__ = ["COLUMNS", "Survey", "margins", "survey"]
 
 COLUMNS = (
-    "offset", "spread", "shift_down", "shift_right", "shift", "given_area", "predicted_area", "given", "predicted",
-    "missing", "extra", "swapped", "speckle", "rugged", "depth",
+    "offset", "middle", "spread", "wander", "shift_down", "shift_right", "shift", "given_area", "predicted_area",
+    "given", "predicted", "missing", "extra", "swapped", "speckle", "rugged", "teeth", "depth",
 )  # fmt: skip
 MOST_OBJECTS = 16
 """Of each class and clean sample, whose sizes and displacements are kept."""
 ROUGH = 0.01
-"""Share of speckled pixels from which on a label is smoothed before its outlines and objects are measured."""
+"""Share of specks from which on a label is rid of them before its outlines and objects are measured."""
+BESIDE = 4.0
+"""Teeth, at most, for each pixel flipped by chance: it makes one on either side of an outline, and of a rare class more
+are flipped inside it than elsewhere."""
 
 
 class Survey(NamedTuple):
@@ -93,31 +97,47 @@ def margins(probs: Tensor) -> np.ndarray:
 def _measure(given: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Measure one sample, margins (K, H, W) and valid (H, W): (K, F), and its swaps (K, K)."""
     measured = np.zeros((len(given), len(COLUMNS)), np.float32)
-    rugged = [ruggedness((margin > 0) & valid) for margin in given]
-    given, rough = _smoothed(given, valid)
-    counts = compare_objects((given > 0) & valid, (predicted > 0) & valid)
+    given, predicted = _whole(given, valid), _whole(predicted, valid)
+    rugged = [ruggedness(margin > 0) for margin in given]
+    given, rough, teeth = _smoothed(given, valid)
+    counts = compare_objects(given > 0, predicted > 0)
     for c in range(len(given)):
-        ours, theirs = (given[c] > 0) & valid, (predicted[c] > 0) & valid
-        found = displacement(given[c], predicted[c], valid)
-        shifts = shift_of(ours, theirs)  # (M, 2)
-        moved = (*shifts.mean(0), np.median(np.hypot(*shifts.T))) if len(shifts) else (np.nan,) * 3
+        ours, theirs = given[c] > 0, predicted[c] > 0
         measured[c] = (
-            found.offset, found.spread, *moved, ours.sum(), theirs.sum(), counts.given[c], counts.predicted[c],
-            counts.missing[c], counts.extra[c], counts.swapped[c].sum(), rough[c], rugged[c],
+            *_outlines(given[c], predicted[c], valid), (ours & valid).sum(), (theirs & valid).sum(),
+            counts.given[c], counts.predicted[c], counts.missing[c], counts.extra[c], counts.swapped[c].sum(),
+            rough[c], rugged[c], teeth[c],
             -signed_distance(ours).min() if ours.any() else np.nan,
         )  # fmt: skip
     met = counts.given - counts.extra - counts.swapped.sum(1)
     return measured, counts.swapped + np.diag(met)
 
 
-def _smoothed(given: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give margins (K, H, W) without speckles, where there are many, and the share of speckled pixels (K,)."""
-    smooth, rough = given.copy(), np.zeros(len(given), np.float32)
+def _outlines(given: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> tuple[float, ...]:
+    """Measure one class's outlines, margins (H, W): the columns from "offset" to "shift"."""
+    ours, theirs = given > 0, predicted > 0
+    if not ours.any() or not theirs.any():
+        return (np.nan,) * 7
+    found = displacement(given, predicted, valid)
+    shifts = shift_of(ours, theirs)  # (M, 2)
+    moved = (*shifts.mean(0), np.median(np.hypot(*shifts.T))) if len(shifts) else (np.nan,) * 3
+    return found.offset, middle_offset(given, predicted, valid), found.spread, found.wander, *moved
+
+
+def _whole(margins: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Give margins (K, H, W) that go on over ignored pixels, so that objects are not cut there; none if all are."""
+    return filled(margins, valid) if valid.any() else np.full_like(margins, -1.0)
+
+
+def _smoothed(given: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give margins (K, H, W) without specks where there are many, the share of specks (K,), and of teeth beside."""
+    smooth, (rough, teeth) = given.copy(), np.zeros((2, len(given)), np.float32)
     for c, margin in enumerate(given):
-        rough[c], mask = speckle((margin > 0) & valid)
+        rough[c], mask = speckle(margin > 0, valid)
+        teeth[c] = np.maximum(ruggedness(mask) - BESIDE * rough[c], 0.0)
         if rough[c] > ROUGH:
             smooth[c] = np.where(mask, 1.0, -1.0)
-    return smooth, rough
+    return smooth, rough, teeth
 
 
 def _objects(given: np.ndarray, predicted: np.ndarray, valid: np.ndarray) -> np.ndarray:

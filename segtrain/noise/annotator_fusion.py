@@ -12,7 +12,7 @@ from segtrain.noise.base import NoiseStrategy
 from segtrain.noise.fusion import Case, dawid_skene, settled, staple
 from segtrain.types import IGNORE, Samples, TrainingView
 
-__all__ = ["AnnotatorFusion"]
+__all__ = ["AnnotatorFusion", "several"]
 
 
 class AnnotatorFusion(NoiseStrategy):
@@ -77,7 +77,7 @@ class AnnotatorFusion(NoiseStrategy):
         self.max_images = max_images
 
     def attach(self, model: nn.Module, samples: Samples) -> None:
-        if not _several(samples):
+        if not several(samples):
             raise ConfigError(
                 "noise=annotator_fusion makes one mask of several, and none of the training samples that are not "
                 "clean has masks by two annotators or more: name them by data.annotations."
@@ -87,23 +87,23 @@ class AnnotatorFusion(NoiseStrategy):
     def audit(self, view: TrainingView, epoch: int) -> None:
         if epoch > 0:
             return
-        several, mine = _several(view.samples), set(view.share)
-        confusion = self._learned(view, several, mine) if self.method == "confusion" else None
-        for index in several:
+        chosen, mine = several(view.samples), set(view.share)
+        confusion = self._learned(view, chosen, mine) if self.method == "confusion" else None
+        for index in chosen:
             if index in mine:
                 who, masks = _masks(view, index)
                 view.relabel(index, *self._fused(masks, None if confusion is None else confusion[:, who]))
 
-    def _learned(self, view: TrainingView, several: list[int], mine: set[int]) -> np.ndarray:
+    def _learned(self, view: TrainingView, chosen: list[int], mine: set[int]) -> np.ndarray:
         """Give how often each annotator takes each class for each, (1, A, C, C) or (K, A, 2, 2)."""
         cases = []
-        for index in several[:: -(-len(several) // self.max_images)]:
+        for index in chosen[:: -(-len(chosen) // self.max_images)]:
             if index in mine:
                 who, masks = _masks(view, index)
                 for number, problem in enumerate(_problems(masks)):
                     ballots, _ = count_ballots(problem)
                     cases.append(Case(number, who, ballots.only(self._open(ballots))))
-        first = _masks(view, several[0])[1]  # a process may have no case of its own
+        first = _masks(view, chosen[0])[1]  # a process may have no case of its own
         size = (len(_problems(first)), len(view.annotation_names), self._num_classes(first))
 
         def gather(table: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ class AnnotatorFusion(NoiseStrategy):
         return self.num_classes if masks.ndim == 3 else 2
 
 
-def _several(samples: Samples) -> list[int]:
+def several(samples: Samples) -> list[int]:
     """Give the samples with two masks or more whose label may be rewritten."""
     return ((samples.annotations >= 2) & ~samples.clean).nonzero().flatten().tolist()
 

@@ -1,6 +1,7 @@
 """Auto: learn a little, see what is wrong with the labels, and do what helps against that."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from segtrain.audit import (
 )
 from segtrain.errors import ConfigError
 from segtrain.losses.base import require
+from segtrain.noise.annotator_fusion import several
 from segtrain.noise.base import Findings, NoiseStrategy
 from segtrain.noise.chain import Chain
 from segtrain.noise.idle import with_idle
@@ -32,11 +34,12 @@ NOBODY = -1
 class Auto(NoiseStrategy):
     """Probe, diagnose, choose: a short training on the labels as given tells their noise, and that names the remedy.
 
-    At first the noisy samples alone are drawn, without a remedy: the model learns what the labels have in common, and
-    has never seen the clean samples. Then one audit compares it with both and names the kinds of noise with their
-    amounts and intervals (see `segtrain.audit.diagnose`); a few plain rules choose the remedy (see `prescribe`), and
-    from then on the training is the remedy's, as if it had been its own from the start. While a class is not learned
-    yet nothing can be told of it: the audit is then made again an epoch later, until half of the training is over.
+    Where images have masks by several annotators these are fused before anything else. At first the noisy samples alone
+    are drawn, without a remedy: the model learns what the labels have in common, and has never seen the clean samples.
+    Then one audit compares it with both and names the kinds of noise with their amounts and intervals (see
+    `segtrain.audit.diagnose`); a few plain rules choose the remedy (see `prescribe`), and from then on the training is
+    the remedy's, as if it had been its own from the start. While a class is not learned yet nothing can be told of it:
+    the audit is then made again an epoch later, until half of the training is over.
 
     Costs: two forward passes of the training set, one more for each epoch that the audit has to wait; then what the
     remedy costs. A remedy that follows the model, such as an averaged teacher, does so from the start.
@@ -45,6 +48,7 @@ class Auto(NoiseStrategy):
         epochs: length of the training, at least 2.
         num_classes: of the data.
         remedies: name -> strategies that are chained; every name that the rules know, see `REMEDIES`.
+        fusion: strategies that make one mask of several, asked before the first epoch where there are several.
         probe: share of the epochs without a remedy, in (0, 1/2].
         confidence: of the intervals, in (0, 1).
     """
@@ -59,6 +63,7 @@ class Auto(NoiseStrategy):
         epochs: int,
         num_classes: int,
         remedies: Mapping[str, Mapping[str, NoiseStrategy]],
+        fusion: Mapping[str, NoiseStrategy] = MappingProxyType({}),
         probe: float = 0.3,
         confidence: float = 0.95,
     ) -> None:
@@ -72,6 +77,7 @@ class Auto(NoiseStrategy):
         self.num_classes = num_classes
         self.nothing = NoiseStrategy()
         self.remedies = nn.ModuleDict({name: Chain.of(remedies[name]) for name in REMEDIES})
+        self.fusion = Chain.of(fusion) if fusion else None
         self.probe = probe
         self.confidence = confidence
         self.choice: int | None = None  # on the host: every step asks for it
@@ -98,6 +104,9 @@ class Auto(NoiseStrategy):
         if not samples.labelled.any():
             raise ConfigError("noise=auto looks at labels, and no training sample has a mask: name them by data.masks.")
         self.calibrated = bool((samples.clean & samples.labelled).any())
+        self.fused = len(several(samples)) if self.fusion is not None else 0
+        if self.fusion is not None and self.fused:
+            self.fusion.attach(model, samples)
         for remedy in self._possible():
             remedy.attach(model, samples)
         blank = table_of(Diagnosis((), self.calibrated), self.num_classes)
@@ -134,6 +143,8 @@ class Auto(NoiseStrategy):
             return None
         found = diagnosis.found()
         sentences = [finding.why for finding in found] or ["Nothing was found that can be told from no noise."]
+        if self.fused:
+            sentences.insert(0, f"{self.fused} images have masks by several annotators: these were fused first.")
         examples = [(diagnosis.findings[place], index) for place, index in self.shown.tolist() if index != NOBODY]
         return Findings(
             [*sentences, prescribe(diagnosis).why],
@@ -144,6 +155,8 @@ class Auto(NoiseStrategy):
     # Between epochs.
 
     def audit(self, view: TrainingView, epoch: int) -> None:
+        if self.fusion is not None and self.fused:
+            self.fusion.audit(view, epoch)
         latest = max(self.probe_epochs, self.epochs // 2)
         if self.choice is None and self.probe_epochs <= epoch <= latest:
             measured = survey(view, self.num_classes, self.amounts.device)

@@ -47,6 +47,8 @@ def _run(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
         if first_process():
             write_atomically(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
         note(device=device_of(parts.trainer))
+        if cfg.test:
+            parts.data.require_share("test", parts.trainer.world_size)  # before the training, not after it
         metrics: dict[str, Any] = {}
         with ends_truly(parts.trainer):
             if cfg.train:

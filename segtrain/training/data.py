@@ -84,14 +84,19 @@ class SegmentationData(LightningDataModule):
 
     def evaluation_loader(self, split: str) -> DataLoader[Case]:
         """Give lists of cases of a split, this process's share of it."""
+        self.require_share(split, self._world_size)
         source = self.splits[split]
-        if len(source) < self._world_size:
-            raise DataError(
-                f"The split {split} has {len(source)} image(s), too few for {self._world_size} devices, each of which "
-                "needs one at least: set trainer.devices, or see data.split."
-            )
         dataset = EvaluationSet(source, self.data.size, self.data.fit, self._share(len(source)))
         return DataLoader(dataset, batch_size=self.data.batch_size, collate_fn=list, **self.workers)
+
+    def require_share(self, split: str, processes: int) -> None:
+        """Raise DataError unless a split has an image for each process."""
+        count = len(self.splits[split])
+        if count < processes:
+            raise DataError(
+                f"The split {split} has {count} image(s), too few for {processes} devices, each of which needs one at "
+                "least: set trainer.devices, or see data.split."
+            )
 
     @property
     def steps_per_epoch(self) -> int:

@@ -12,8 +12,8 @@ __all__ = ["NonFiniteGuard"]
 class NonFiniteGuard(nn.Module):
     """Mask and count non-finite steps on the device.
 
-    A masked step's gradient counts as zero. Under DDP the gradient is looked at after its reduction, so that every
-    process masks the same steps.
+    A masked step's gradient counts as zero. Under DDP the gradient is looked at after its reduction, and a loss that is
+    non-finite on one process spoils the gradient of all, so that every process masks and counts the same steps.
 
     Args:
         patience: steps in a row that may be masked before `check` ends the training, >= 1.
@@ -21,23 +21,17 @@ class NonFiniteGuard(nn.Module):
 
     in_a_row: Tensor
     in_all: Tensor
-    loss_finite: Tensor
 
     def __init__(self, patience: int) -> None:
         super().__init__()
         self.patience = patience
         self.register_buffer("in_a_row", torch.zeros((), dtype=torch.int64), persistent=False)
         self.register_buffer("in_all", torch.zeros((), dtype=torch.int64), persistent=False)
-        self.register_buffer("loss_finite", torch.ones((), dtype=torch.bool), persistent=False)
 
-    def loss(self, loss: Tensor) -> Tensor:
-        """Note whether the loss is finite, and cut the graph under one that is not.
-
-        A cut loss adds nothing to the gradient, so that no other process's gradient is spoiled by it.
-        """
-        finite = loss.isfinite()
-        self.loss_finite.logical_and_(finite)
-        return torch.where(finite, loss, torch.full_like(loss, torch.nan))
+    @staticmethod
+    def loss(loss: Tensor) -> Tensor:
+        """Give the loss, and one that is not finite a gradient that is not either, which it might have."""
+        return loss * torch.where(loss.isfinite(), 1.0, torch.nan)
 
     def gradients(self, optimizer: Optimizer) -> None:
         """Set all gradients to zero if one of them is non-finite, and count."""
@@ -45,10 +39,8 @@ class NonFiniteGuard(nn.Module):
         finite = torch.stack(torch._foreach_norm(gradients)).sum().isfinite()
         for gradient in gradients:
             gradient.masked_fill_(~finite, 0.0)
-        masked = ~(finite & self.loss_finite)
-        self.in_a_row.copy_(torch.where(masked, self.in_a_row + 1, 0))
-        self.in_all.add_(masked)
-        self.loss_finite.fill_(True)
+        self.in_a_row.copy_(torch.where(finite, 0, self.in_a_row + 1))
+        self.in_all.add_(~finite)
 
     def check(self) -> int:
         """Wait for the device and give the number of masked steps so far.

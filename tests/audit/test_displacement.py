@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from segtrain.audit.displacement import displacement, matching, object_displacements
+from segtrain.audit.displacement import displacement, matching, middle_offset, object_displacements
 from segtrain.audit.outline import objects_of, ruggedness, signed_distance, smoothed, trace
 from tests.audit.scenes import SIDE, disc, margin
 
@@ -130,3 +130,23 @@ def test_objects_are_joined_at_corners_and_holes_are_not() -> None:
     mask = np.eye(4, dtype=bool)
     assert len(objects_of(mask)[1]) == 2
     assert len(objects_of(mask, connectivity=4)[1]) == 5
+
+
+def test_a_move_leaves_no_wandering_and_a_wave_leaves_all_of_it() -> None:
+    moved = displacement(margin(disc(14, 35, 30)), margin(disc(14)), EVERYWHERE)
+    assert moved.spread > 1.5
+    assert moved.wander < 0.5
+    down, right = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    waved = np.hypot(down, right) <= 14 + 2 * np.sin(5 * np.arctan2(down, right))
+    wave = displacement(margin(waved), margin(disc(14)), EVERYWHERE)
+    assert wave.wander == pytest.approx(wave.spread, rel=0.15)
+    assert wave.wander > 1
+
+
+def test_the_middle_of_a_doubtful_outline_is_where_its_doubt_is_even() -> None:
+    ramp = np.clip((30 - COLUMNS_FROM_LEFT) / 8, -1, 1)  # sure left of 22, sure of the contrary right of 38
+    tilted = np.where(ramp > 0, ramp, ramp / 4)
+    drawn = margin(COLUMNS_FROM_LEFT < 33)
+    assert middle_offset(drawn, ramp, EVERYWHERE) == pytest.approx(2.5, abs=0.3)
+    assert np.isnan(middle_offset(drawn, tilted, EVERYWHERE))  # nowhere sure of the contrary
+    assert np.isnan(middle_offset(~EVERYWHERE - 0.5, ramp, EVERYWHERE))

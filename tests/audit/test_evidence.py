@@ -38,7 +38,7 @@ def test_an_empty_table_says_nothing() -> None:
     [
         ("wide", "offset", [9.0, 1, 5, -7, np.nan], [2, 1]),
         ("tight", "offset", [9.0, 1, 5, -7, np.nan], [3]),  # drawn outside is not tight
-        ("unsteady", "offset", [9.0, 0, 1, -7, np.nan], [3, 2]),  # the noisy ones' median is 0
+        ("unsteady", "middle", [9.0, 0, 1, -7, np.nan], [3, 2]),  # the noisy ones' median is 0
         ("missing", "missing", [9.0, 0, 3, 1, np.nan], [2, 3]),
     ],
 )

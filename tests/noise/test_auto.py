@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segtrain.errors import ConfigError
-from segtrain.noise import Auto, BiasCorrection, NoiseStrategy, PseudoLabel
+from segtrain.noise import AnnotatorFusion, Auto, BiasCorrection, NoiseStrategy, PseudoLabel
 from segtrain.noise.prescription import NEED_CLEAN, REMEDIES
 from segtrain.types import Batch, Progress, Samples
 from tests.audit.scenes import Draws, Masks, SceneView, dice, moved, scene
@@ -89,7 +89,7 @@ def test_right_labels_are_kept() -> None:
 
 
 def test_forgotten_objects_are_taught() -> None:
-    strategy = audited(SceneView(TRUTHS, forgotten(0.4), moved(0.0, 0.4), num_clean=12))
+    strategy = audited(SceneView(TRUTHS, forgotten(0.6), moved(0.0, 0.4), num_clean=12))
     assert remedy_of(strategy) == "teach"
     assert strategy.diagnosis is not None
     assert {finding.kind for finding in strategy.diagnosis.found()} == {"missing"}
@@ -103,7 +103,7 @@ def test_what_needs_clean_samples_is_never_chosen_without_them() -> None:
 
 
 def test_samples_are_shown_that_have_what_was_found() -> None:
-    view = SceneView(TRUTHS, forgotten(0.4), moved(0.0, 0.4), num_clean=12)
+    view = SceneView(TRUTHS, forgotten(0.6), moved(0.0, 0.4), num_clean=12)
     findings = audited(view).findings
     assert findings is not None
     assert findings.examples
@@ -131,6 +131,49 @@ def test_no_remedy_acts_in_the_probe_and_the_chosen_one_alone_after_it(batch: Ba
     assert teach.asked == ["after_step", "prepare", "trust", "after_step", "sample_weights"]
 
 
+class CrowdView(SceneView):
+    """Five others have drawn each picture that is not clean, too: by chance, now wide and now tight."""
+
+    annotation_names = ("a", "b", "c", "d", "e")
+
+    @property
+    def samples(self) -> Samples:
+        samples = super().samples
+        return samples._replace(annotations=torch.where(samples.clean, 0, 5))
+
+    @property
+    def share(self) -> range:
+        return range(len(self.truths))
+
+    def annotations(self, index: int) -> dict[str, Tensor]:
+        draws = [moved(0.0, 3.0)(self.truths[index], np.random.default_rng([3, index, n])) for n in range(5)]
+        return {name: torch.from_numpy(drawn[1].astype(np.uint8)) for name, drawn in zip("abcde", draws, strict=True)}
+
+
+def test_masks_by_several_annotators_are_made_one_first_and_the_diagnosis_is_of_that() -> None:
+    view = CrowdView(TRUTHS, moved(0.0, 3.0), moved(0.0, 0.3), num_clean=12)
+    before = np.mean([dice(view.given(i)[1], view.truths[i][1]) for i in range(12, 48)])
+    strategy = Auto(10, 2, {name: {} for name in REMEDIES}, {"annotator_fusion": AnnotatorFusion(2)})
+    strategy.attach(nn.Conv2d(1, 2, 1), view.samples)
+    strategy.audit(view, 0)  # type: ignore[arg-type]
+    assert sorted(view.relabelled) == list(range(12, 48))
+    assert np.mean([dice(view.after(i)[1], view.truths[i][1]) for i in range(12, 48)]) > before + 0.03
+    strategy.audit(view, 3)  # type: ignore[arg-type]
+    assert strategy.findings is not None
+    assert strategy.findings.sentences[0].startswith("36 images have masks by several annotators")
+
+
+def test_without_several_masks_or_without_a_fusion_labels_stay(samples: Samples) -> None:
+    for view, fusion in (
+        (SceneView(TRUTHS, moved(0.0), moved(0.0)), {"annotator_fusion": AnnotatorFusion(2)}),
+        (CrowdView(TRUTHS, moved(0.0), moved(0.0)), {}),
+    ):
+        strategy = Auto(10, 2, {name: {} for name in REMEDIES}, fusion)
+        strategy.attach(nn.Conv2d(1, 2, 1), view.samples)
+        strategy.audit(view, 0)  # type: ignore[arg-type]
+        assert not view.relabelled
+
+
 def test_it_waits_for_a_class_that_the_model_does_not_show_yet() -> None:
     blind = SceneView(TRUTHS, moved(0.0), forgotten(1.0), num_clean=12)
     strategy = auto(blind.samples)
@@ -143,7 +186,7 @@ def test_it_waits_for_a_class_that_the_model_does_not_show_yet() -> None:
 
 
 def test_it_is_the_same_after_a_checkpoint() -> None:
-    view = SceneView(TRUTHS, forgotten(0.4), moved(0.0, 0.4), num_clean=12)
+    view = SceneView(TRUTHS, forgotten(0.6), moved(0.0, 0.4), num_clean=12)
     first = audited(view)
     second = auto(view.samples)
     second.load_state_dict(first.state_dict())

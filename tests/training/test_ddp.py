@@ -15,10 +15,14 @@ import pandas as pd
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch import Tensor
 
 from segtrain.config import options
 from segtrain.errors import DataError
+from segtrain.noise import NoiseStrategy
+from segtrain.run import train
 from segtrain.run.build import build
+from segtrain.types import Batch, Criterion, Progress
 from tests.small import small_config
 from tests.training.pair import Account, account, finish, output, start
 
@@ -58,6 +62,38 @@ def test_a_split_smaller_than_the_number_of_processes_is_refused(tmp_path: Path)
     data.trainer = SimpleNamespace(world_size=2, global_rank=0)  # type: ignore[assignment]
     with pytest.raises(DataError, match="split val has 1 image"):
         data.val_dataloader()
+
+
+class DivergesOnTheSecond(NoiseStrategy):
+    """The loss is not a number, on the second process alone."""
+
+    def loss_terms(self, logits: Tensor, batch: Batch, criterion: Criterion, progress: Progress) -> dict[str, Tensor]:
+        added = math.nan if os.environ.get("LOCAL_RANK") == "1" else 0.0  # the gradient stays finite
+        terms = super().loss_terms(logits, batch, criterion, progress)
+        return {name: term + added for name, term in terms.items()}
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_a_number_on_one_process_ends_both(tmp_path: Path) -> None:
+    cfg = small_config("task.max_nonfinite=2", "data.batch_size=2", "test=false")
+    cfg.noise = {"diverges": {"_target_": "tests.training.test_ddp.DivergesOnTheSecond"}}
+    together = start(tmp_path / "two", {"nan": cfg}, 2)
+    try:
+        codes = [process.wait(timeout=120) for process in together]
+    finally:
+        for process in together:
+            process.kill()
+            process.wait()
+    for rank, code in enumerate(codes):
+        assert code != 0
+        assert "steps had a non-finite loss or gradient" in output(tmp_path / "two", rank).read_text()
+
+
+def test_a_test_split_too_small_is_refused_before_the_training(tmp_path: Path) -> None:
+    cfg = small_config("data.num_test=1", "trainer.devices=2", "trainer.strategy=ddp_spawn")
+    with pytest.raises(DataError, match="split test has 1 image"):
+        train(cfg, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 # Every strategy. Its trainings, on one process and on two, are done beforehand, one after another.
