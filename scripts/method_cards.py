@@ -1,18 +1,19 @@
-"""Write the generated parts of docs/noise/*.md: what a strategy is, its defaults, what our benchmarks say of it."""
+"""Write what docs say of our benchmarks: the generated parts of docs/noise/*.md, and the table of all studies."""
 
 import ast
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from segtrain.config import config_dir, options
 from segtrain.config.source import find
 from segtrain.reports.compare import markdown
 from segtrain.reports.records import read_records
-from segtrain.reports.recovered_gap import recovered_gap
-from segtrain.reports.study import arms_of
+from segtrain.reports.recovered_gap import Gap, recovered_gap
+from segtrain.reports.study import CONTROLS, Arm, arms_of
 
 ROOT = Path(__file__).parent.parent
 CARDS = ROOT / "docs" / "noise"
@@ -80,13 +81,40 @@ def _measured(name: str) -> str:
 
 
 def _option(settings: list[str]) -> str:
-    """Name the strategy of an arm; a chain belongs to no single one, and another loss is no strategy."""
+    """Name the strategy of an arm; a chain belongs to no single one, and another loss alone is no strategy."""
     told = dict(text.split("=", 1) for text in settings)
-    return told.get("noise", "none") if told.get("loss") == "cross_entropy" else ""
+    name = told.get("noise", "none")
+    return name if name != "none" or told.get("loss") == "cross_entropy" else ""
 
 
 def _signed(interval: tuple[float, float, float] | None) -> str:
     return "" if interval is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval)
+
+
+def overview() -> str:
+    """Give the table of all arms in all studies: Dice over the noisy baseline.
+
+    Controls stand first, then those that lose least where they are worst.
+    """
+    files = [file for file in sorted(BENCHMARKS.glob("*.json")) if "rare" not in file.stem]  # those ask about a class
+    studies = {file.stem: arms_of(read_records(file)) for file in files}
+    gaps = {name: recovered_gap({arm: found.dice for arm, found in arms.items()}) for name, arms in studies.items()}
+    names = dict.fromkeys(arm for arms in studies.values() for arm in arms)
+    common = [arm for arm in names if sum(arm in arms for arms in studies.values()) >= 2]
+    worst = {arm: min(found[arm].gain.value for found in gaps.values() if arm in found) for arm in common}
+    common.sort(key=lambda arm: (CONTROLS.index(arm) if arm in CONTROLS else len(CONTROLS), -worst[arm]))
+    lines = [["arm", *(f"[{name}]({name}.md)" for name in studies)]]
+    lines += [[arm, *(_gain(arms.get(arm), gaps[name].get(arm)) for name, arms in studies.items())] for arm in common]
+    return f"{BEGIN}\n\n{markdown(lines)}\n\n{END}\n\n"
+
+
+def _gain(arm: Arm | None, gap: Gap | None) -> str:
+    """Say how far an arm is above the baseline; in brackets if one seed says so."""
+    if arm is None or gap is None:
+        return ""
+    if arm.name == "noisy":
+        return f"{np.nanmean(arm.dice):.3f}"
+    return f"{gap.gain.value:+.3f}" if len(arm.records) > 1 else f"({gap.gain.value:+.3f})"
 
 
 def index() -> str:
@@ -103,6 +131,9 @@ def main() -> None:
         path = CARDS / f"{name}.md"
         own = path.read_text().partition(END)[2].lstrip("\n") if path.exists() else f"{OWN_WORDS}\n"
         path.write_text(f"{generated(name)}\n{own}")
+    page = BENCHMARKS / "README.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    page.write_text(f"{before}{overview()}{rest.partition(END)[2].lstrip()}")
 
 
 if __name__ == "__main__":

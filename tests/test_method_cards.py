@@ -36,3 +36,8 @@ def test_there_is_no_card_without_a_strategy() -> None:
 
 def test_the_index_is_up_to_date() -> None:
     assert (ROOT / "docs" / "noise" / "README.md").read_text() == cards().index()
+
+
+def test_the_table_of_all_studies_is_up_to_date() -> None:
+    module = cards()
+    assert module.overview() in (module.BENCHMARKS / "README.md").read_text(), "run: python scripts/method_cards.py"

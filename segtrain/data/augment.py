@@ -2,6 +2,7 @@
 
 import os
 import random
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ import albumentations as A
 
 __all__ = ["Augment"]
 
+FLIPS = (True, False, "horizontal")
+
 
 class Augment:
     """Flips, turns, stretches and photographs an image anew; 0 or false switches a change off.
@@ -24,7 +27,7 @@ class Augment:
     for uint8 and, for uint16 and float32, each channel's own least to largest value.
 
     Args:
-        flip: left-right and up-down, each with chance 1/2.
+        flip: left-right and up-down, each with chance 1/2; "horizontal": left-right alone, for images that have an up.
         rotate90: by a quarter turn, 0 to 3 times.
         rotate: largest angle, in degrees, [0, 180].
         scale: largest enlargement or reduction: 0.25 gives factors from 0.8 to 1.25, [0, 1].
@@ -45,7 +48,7 @@ class Augment:
     def __init__(
         self,
         *,
-        flip: bool = False,
+        flip: bool | Literal["horizontal"] = False,
         rotate90: bool = False,
         rotate: float = 0.0,
         scale: float = 0.0,
@@ -60,6 +63,7 @@ class Augment:
         chance: float = 0.5,
     ) -> None:
         _require(
+            flip,
             rotate=(rotate, 0, 180), scale=(scale, 0, 1), translate=(translate, 0, 0.5), distort=(distort, 0, 0.9),
             grid=(grid, 1, 100), brightness=(brightness, 0, 1), contrast=(contrast, 0, 1), gamma=(gamma, 0, 2),
             noise=(noise, 0, 1), blur=(blur, 0, 10), chance=(chance, 0.01, 1),
@@ -68,7 +72,7 @@ class Augment:
         def moves(**border: int) -> list[A.BasicTransform]:
             candidates = [
                 (flip, A.HorizontalFlip(p=0.5)),
-                (flip, A.VerticalFlip(p=0.5)),
+                (flip is True, A.VerticalFlip(p=0.5)),
                 (rotate90, A.RandomRotate90(p=1)),
                 (rotate or scale or translate, _affine(rotate, scale, translate, chance, border)),
                 (distort, A.GridDistortion(grid, distort, p=chance, **border)),
@@ -153,8 +157,9 @@ def _photography(
     return changes
 
 
-def _require(**ranges: tuple[float, float, float]) -> None:
-    faults = [
+def _require(flip: object, **ranges: tuple[float, float, float]) -> None:
+    faults = [] if flip in FLIPS else [f"The 'flip' of Augment must be true, false or horizontal, got {flip}"]
+    faults += [
         f"The '{key}' of Augment must be in [{low}, {high}], got {value}"
         for key, (value, low, high) in ranges.items()
         if not low <= value <= high

@@ -12,7 +12,7 @@ from segtrain.reports.forest import draw_forest
 from segtrain.reports.records import Record, write_records
 from segtrain.reports.recovered_gap import Gap, recovered_gap
 
-__all__ = ["StudyFacts", "arms_of", "write_study"]
+__all__ = ["CONTROLS", "Arm", "StudyFacts", "arms_of", "write_study"]
 
 CONTROLS = ("oracle", "noisy", "clean_only", "mixed", "noisy_then_clean")
 

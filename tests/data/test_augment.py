@@ -169,6 +169,12 @@ def test_flips_and_quarter_turns_come_in_all_combinations():
     assert len(set(seen(200, flip=True, rotate90=True))) == 8
 
 
+def test_what_has_an_up_keeps_it():
+    image, mask = np.arange(8 * 6 * 1, dtype=np.uint8).reshape(8, 6, 1), np.arange(48, dtype=np.uint8).reshape(8, 6)
+    seen = {Augment(flip="horizontal")(image, [mask], seed)[1][0].tobytes() for seed in range(40)}
+    assert seen == {mask.tobytes(), mask[:, ::-1].tobytes()}
+
+
 def test_an_oblong_image_turns_with_its_mask():
     image = np.arange(24, dtype=np.uint8).reshape(4, 6, 1)
     augment = Augment(rotate90=True)
