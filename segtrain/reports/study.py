@@ -12,7 +12,7 @@ from segtrain.reports.forest import draw_forest
 from segtrain.reports.records import Record, write_records
 from segtrain.reports.recovered_gap import Gap, recovered_gap
 
-__all__ = ["CONTROLS", "Arm", "StudyFacts", "arms_of", "write_study"]
+__all__ = ["CONTROLS", "Arm", "StudyFacts", "arms_of", "spread", "write_study"]
 
 CONTROLS = ("oracle", "noisy", "clean_only", "mixed", "noisy_then_clean")
 
@@ -113,11 +113,11 @@ def _table(arms: Sequence[Arm], gaps: dict[str, Gap], facts: StudyFacts) -> str:
     for arm in arms:
         gap = gaps[arm.name]
         gain = gap.gain
-        row = [arm.name, str(len(arm.records)), _spread(np.nanmean(arm.dice, axis=1))]
+        row = [arm.name, str(len(arm.records)), spread(np.nanmean(arm.dice, axis=1))]
         row.append("0" if arm.name == "noisy" else f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
         row.append(str(gap.recovered) if gap.recovered and arm.name not in ("noisy", "oracle") else "")
         row.append(_beats(gap) if arm.name != "clean_only" else "")
-        row += [_spread(arm.means(name)) for name in columns]
+        row += [spread(arm.means(name)) for name in columns]
         row.append("" if arm.labels is None else f"{arm.labels[0]:.3f} to {arm.labels[1]:.3f}")
         row.append("" if np.isnan(arm.seconds / noisy) else f"{arm.seconds / noisy:.2f}")
         lines.append(row)
@@ -125,7 +125,8 @@ def _table(arms: Sequence[Arm], gaps: dict[str, Gap], facts: StudyFacts) -> str:
     return markdown([[line[place] for place in told] for line in lines])
 
 
-def _spread(values: np.ndarray) -> str:
+def spread(values: np.ndarray) -> str:
+    """Write mean and standard deviation over seeds, or the one value."""
     spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
     return f"{values.mean():.3f}{spread}"
 
