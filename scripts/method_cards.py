@@ -78,7 +78,7 @@ def _measured(name: str) -> str:
     for file in sorted(BENCHMARKS.glob("*.json")):
         title = json.loads(file.read_text())["title"]
         arms = arms_of(read_records(file))
-        gaps = recovered_gap({arm: found.dice for arm, found in arms.items()})
+        gaps = recovered_gap({arm: found.by_seed for arm, found in arms.items()})
         for arm, found in arms.items():
             if _option(found.records[0].settings) == name and arm not in ("oracle", "noisy"):
                 gap = gaps[arm]
@@ -117,7 +117,7 @@ def overview() -> str:
     """
     files = [file for file in sorted(BENCHMARKS.glob("*.json")) if "rare" not in file.stem]  # those ask about a class
     studies = {file.stem: arms_of(read_records(file)) for file in files}
-    gaps = {name: recovered_gap({arm: found.dice for arm, found in arms.items()}) for name, arms in studies.items()}
+    gaps = {name: recovered_gap({arm: found.by_seed for arm, found in arms.items()}) for name, arms in studies.items()}
     names = dict.fromkeys(arm for arms in studies.values() for arm in arms)
     common = [arm for arm in names if sum(arm in arms for arms in studies.values()) >= 2]
     worst = {arm: min(found[arm].gain.value for found in gaps.values() if arm in found) for arm in common}

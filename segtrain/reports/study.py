@@ -42,6 +42,11 @@ class Arm(NamedTuple):
         return np.array([record.dice for record in self.records], float)
 
     @property
+    def by_seed(self) -> dict[int, np.ndarray]:
+        """Seed -> (images,)"""
+        return {record.seed: np.array(record.dice, float) for record in self.records}
+
+    @property
     def seconds(self) -> float:
         return float(np.mean([np.nan if r.cpu_seconds is None else r.cpu_seconds for r in self.records]))
 
@@ -74,17 +79,23 @@ def write_study(records: Sequence[Record], output: Path, facts: StudyFacts) -> s
         facts: what the study is about.
 
     Raises:
-        DataError: the noisy baseline, which all are compared with, is missing; or no class has a name that was given.
+        DataError: the noisy baseline, which all are compared with, is missing, or one of its seeds; or no class has a
+            name that was given.
     """
     arms = arms_of(records)
     if "noisy" not in arms:
         raise DataError(
             f"{facts.name} has no finished training of the noisy baseline, which every arm is compared with."
         )
+    if alone := [record for record in records if record.seed not in arms["noisy"].by_seed]:
+        raise DataError(
+            f"{facts.name} has no finished training of the noisy baseline with seed {alone[0].seed}, which "
+            f"{alone[0].arm} with that seed is compared with: train noisy with it, too."
+        )
     for name in facts.classes:
         if any(_dice_of(name, facts) not in record.means for record in records):
             raise DataError(f"{facts.name} has no scores of a class '{name}', which its table is to tell.")
-    gaps = recovered_gap({name: arm.dice for name, arm in arms.items()})
+    gaps = recovered_gap({name: arm.by_seed for name, arm in arms.items()})
     table = _table(list(arms.values()), gaps, facts)
     output.mkdir(parents=True, exist_ok=True)
     about = {"study": facts.name, "title": facts.title, "truth": facts.truth}

@@ -74,6 +74,12 @@ def test_without_the_baseline_there_is_no_table(tmp_path: Path) -> None:
         write_study([record for record in records() if record.arm != "noisy"], tmp_path, facts())
 
 
+def test_a_seed_without_its_baseline_gives_no_table(tmp_path: Path) -> None:
+    more = records()[-1]._replace(seed=7)
+    with pytest.raises(DataError, match="noisy baseline with seed 7, which weighted"):
+        write_study([*records(), more], tmp_path, facts())
+
+
 def test_a_class_that_was_not_scored_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no scores of a class 'clavicel'"):
         write_study(records(), tmp_path, facts("clavicel"))
@@ -85,8 +91,8 @@ def test_a_column_that_says_nothing_is_left_out(tmp_path: Path) -> None:
     assert not {"recovered gap [95 %]", "beats clean only", "labels' Dice"} & set(told)
     more = [record._replace(arm="clean_only", dice=[0.2, 0.2]) for record in records() if record.arm == "noisy"]
     more += [record._replace(arm="oracle", dice=[0.99, 0.99]) for record in more]
-    more.append(records()[-1]._replace(seed=7, labels=[0.7, 0.9]))
-    by_arm = {row["arm"]: row for row in rows(write_study([*records(), *more], tmp_path, facts()))}
+    own = [*records()[:-1], records()[-1]._replace(labels=[0.7, 0.9])]
+    by_arm = {row["arm"]: row for row in rows(write_study([*own, *more], tmp_path, facts()))}
     assert by_arm["plain"]["beats clean only"].startswith("yes")
     assert by_arm["weighted"]["labels' Dice"] == "0.700 to 0.900"
     assert by_arm["plain"]["recovered gap [95 %]"]
