@@ -5,11 +5,11 @@ from segtrain.audit.confusion import posterior
 from segtrain.audit.correction import Corrector, corrected
 from segtrain.audit.diagnosis import KINDS, Diagnosis, Finding, diagnose
 from segtrain.audit.displacement import Displacement, displacement
-from segtrain.audit.evidence import diagnosis_of, table_of, witnesses
 from segtrain.audit.intervals import Interval, difference, location, rate_difference
 from segtrain.audit.outline import signed_distance
 from segtrain.audit.redraw import redraw
 from segtrain.audit.survey import Survey, survey
+from segtrain.audit.witnesses import diagnosis_of, table_of, witnesses
 
 __all__ = [
     "KINDS", "Bias", "Corrector", "Diagnosis", "Displacement", "Finding", "Interval", "Scale", "Survey",
