@@ -21,7 +21,7 @@ import segtrain
 from segtrain import config
 from segtrain.errors import ConfigError, SegtrainError
 
-__all__ = ["benchmark", "check_data", "compare", "configs", "evaluate", "main", "predict", "train"]
+__all__ = ["benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "train"]
 
 Arguments = Sequence[str] | None
 """What follows the command; None = what the process was started with."""
@@ -46,6 +46,11 @@ def predict(arguments: Arguments = None) -> None:
 def check_data(arguments: Arguments = None) -> None:
     """Look at every image and mask of a data set: data=folder data.root=my_data"""
     _ending_truly(lambda: _hydra("check_data", arguments, lambda cfg: _run().check_data(cfg)))
+
+
+def correct(arguments: Arguments = None) -> None:
+    """Turn decisions on an audit into corrected masks: run=outputs/train/<run> decisions=decisions.json"""
+    _ending_truly(lambda: _hydra("correct", arguments, lambda cfg: _run().correct(cfg)))
 
 
 def benchmark(arguments: Arguments = None) -> None:
@@ -74,6 +79,7 @@ _COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "check-data": check_data,
+    "correct": correct,
     "benchmark": benchmark,
     "compare": compare,
     "configs": configs,

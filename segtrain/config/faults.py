@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from segtrain.config.compose import compose_config, loader
+from segtrain.config.kinds import suggestion
 from segtrain.config.overrides import jobs, sifted
 from segtrain.config.targets import ALLOWED, launch_faults, target_faults
 from segtrain.config.tree import resolved, tree_faults
@@ -19,6 +20,7 @@ from segtrain.errors import ConfigError
 __all__ = ["check", "check_command", "check_overrides"]
 
 _HEADING = "the config cannot be built:"
+_FORMATS = ["png", "coco", "cvat", "label_studio", "fiftyone"]
 
 
 def check(cfg: DictConfig, *, name: str = "train", overrides: Sequence[str] = (), folder: Path | None = None) -> None:
@@ -95,6 +97,25 @@ def _faults(
     yield from target_faults(tree, [*ALLOWED, *trusted])
     if name in ("evaluate", "predict") and not (tree.get("run") or tree.get("ckpt_path")):
         yield "run: give a run's folder, run=outputs/..., or a checkpoint, ckpt_path=..."
+    if name == "correct":
+        yield from _correction_faults(tree)
+
+
+def _correction_faults(tree: dict[str, Any]) -> Iterator[str]:
+    if not (tree.get("run") or tree.get("audit")):
+        yield "run: give a run's folder, run=outputs/..., or an audit's, audit=outputs/.../audit"
+    above = tree.get("above")
+    if tree.get("decisions") is None and above is None:
+        yield (
+            "decisions: give what was decided, decisions=decisions.json (the audit's page saves it), or a score from "
+            "which on issues are accepted without anybody's decision, above=0.9"
+        )
+    if above is not None and not (type(above) in (int, float) and 0 <= above <= 1):
+        yield f"above: a number in [0, 1] expected, got {above!r}"
+    formats = tree.get("formats")
+    for given in formats if isinstance(formats, list) else []:
+        if given not in _FORMATS:
+            yield f"formats: there is no '{given}'{suggestion(str(given), _FORMATS)}, there are {', '.join(_FORMATS)}"
 
 
 def _launch_faults(cfg: DictConfig, multirun: bool) -> Iterator[str]:

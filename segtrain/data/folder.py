@@ -14,7 +14,7 @@ from segtrain.data.lists import by_lists, clean_samples, groups_of, names_of
 from segtrain.data.records import Record
 from segtrain.data.source import DataSet
 from segtrain.data.splits import Splits, check_names
-from segtrain.data.templates import placeholders, unknown_placeholders
+from segtrain.data.templates import fixed_folder, placeholders, unknown_placeholders
 from segtrain.errors import ConfigError
 
 __all__ = ["Folder"]
@@ -28,8 +28,8 @@ class Folder(DataSet):
 
     A place is a template of paths from the root: {stem} stands for the image's name without its extension (and the
     sub-folders it lies in), {split} for the split, {class} for each overlapping class, {annotator} for whoever
-    finds a mask there. A template without {stem} is a folder, "masks" = "masks/{stem}"; without an extension, any
-    known one is found.
+    finds a mask there; of masks, {sample} for the stem with "__" in the place of "/". A template without {stem} is a
+    folder, "masks" = "masks/{stem}"; without an extension, any known one is found.
 
     Args:
         root: folder of the data set.
@@ -70,7 +70,7 @@ class Folder(DataSet):
         faults = setting_faults("Folder", self.overlapping, self._templates, self.split)
         faults += unknown_placeholders(self.images, ["stem", "split"])
         for key, templates in self._templates.items():
-            known = ["stem", "split", "class", *(["annotator"] if key == "masks" else [])]
+            known = ["stem", "sample", "split", "class", *(["annotator"] if key == "masks" else [])]
             faults += [fault for template in templates for fault in unknown_placeholders(template, known)]
         faults += self._split_faults()
         if self.group and "(" in self.group and _captures(self.group) != 1:
@@ -107,8 +107,13 @@ class Folder(DataSet):
         groups = groups_of(root, self.group, ids, labels.faults) if self.group else {}
         for name, stem, path, folder, split in images:
             row = Record(name, path, None, {}, {}, name in clean, None, groups.get(name), split)
-            labels.add(row, {"stem": stem, "split": folder})
+            labels.add(row, {"stem": stem, "sample": name, "split": folder})
         return labels.splits(self._shares, self.split_seed)
+
+    @property
+    def folders(self) -> list[Path]:
+        templates = [self.images, *chain.from_iterable(self._templates.values())]
+        return [Path(self.root).expanduser() / fixed_folder(with_stem(text)) for text in templates]
 
     @property
     def _templates(self) -> dict[str, list[str]]:

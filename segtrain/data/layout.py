@@ -23,7 +23,7 @@ class FoundImage(NamedTuple):
 
 def with_stem(template: str) -> str:
     """Complete a template that names a folder: "masks" is "masks/{stem}"."""
-    return template if "stem" in placeholders(template) else f"{template}/{{stem}}"
+    return template if {"stem", "sample"} & {*placeholders(template)} else f"{template}/{{stem}}"
 
 
 def find_images(files: Files, template: str, labels: Sequence[str], faults: Faults) -> list[FoundImage]:
@@ -73,7 +73,8 @@ def _image(path: str, stem: str, split: str) -> FoundImage:
 def _masks(labels: Sequence[str], template: str, found: Sequence[FoundImage]) -> set[str]:
     """Give the found images that are a mask of another found one."""
     folder = fixed_folder(template)
-    near = [text for text in labels if fixed_folder(text).startswith(folder) or folder.startswith(fixed_folder(text))]
+    named = [text for text in labels if "stem" in placeholders(text)]
+    near = [text for text in named if fixed_folder(text).startswith(folder) or folder.startswith(fixed_folder(text))]
     stems = {image.stem for image in found}
     masks = set()
     for expression in map(pattern, near):

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -101,6 +102,11 @@ class DataSet(ABC):
     @property
     def overlapping(self) -> bool:
         return self.labels == "overlapping"
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that it searches with all that is in them: whoever writes there changes the data."""
+        return []
 
     @abstractmethod
     def splits(self) -> Mapping[str, Source]:

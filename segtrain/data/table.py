@@ -26,7 +26,8 @@ class Table(DataSet):
     """Samples listed in a CSV or Parquet table.
 
     A place is the name of a column that holds paths from the root, or a template over columns such as
-    "images/{id}.png"; without an extension, any known one is found.
+    "images/{id}.png"; without an extension, any known one is found. In a place of masks {sample} stands for the
+    sample's id, if no column is called so.
 
     Args:
         root: folder of the data set.
@@ -107,7 +108,9 @@ class Table(DataSet):
             clean = _TRUTH.get(self._cell(row, self.clean).lower(), False)
             group = self._cell(row, self.group) or None
             image = self._image(name, row, labels)
-            labels.add(Record(unique, image, None, {}, {}, clean, annotator or None, group, split), row)
+            labels.add(
+                Record(unique, image, None, {}, {}, clean, annotator or None, group, split), {"sample": unique, **row}
+            )
         return labels.splits(None if isinstance(self.split, str | Mapping) else self.split, self.split_seed)
 
     @property
@@ -129,7 +132,7 @@ class Table(DataSet):
                 for fault in unknown_placeholders(f"{{{name}}}", columns):
                     faults.add("missing columns", f"data.{key}: {fault}")
         for key, texts in self._templates.items():
-            known = columns if key == "image" else {**columns, "class": ""}
+            known = columns if key == "image" else {"sample": "", **columns, "class": ""}
             for text in texts:
                 for fault in unknown_placeholders(text, known):
                     faults.add("missing columns", f"data.{key}: {fault}")

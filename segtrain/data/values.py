@@ -66,6 +66,34 @@ class MaskValues:
             raise DataError(self._unknown(raw, [value for value in present if value not in meanings], in_colour, path))
         return _translate(raw, present, [meanings[value] for value in present])
 
+    def coded(self, label: np.ndarray, white: bool = False) -> np.ndarray:
+        """Give class numbers (...) uint8 as the values of a file, which `read` takes for the same class numbers.
+
+        Args:
+            label: class numbers, `IGNORE` where ignored.
+            white: of two classes give the second as 255, if that is free and there is no map.
+
+        Returns:
+            (...) uint8 or uint16 numbers, or (..., 3) uint8 RGB colours.
+
+        Raises:
+            DataError: a class in the label has no value, or one that a PNG cannot hold.
+        """
+        values = {number: value for value, number in reversed(self._meanings.items())}
+        if self.values is None and len(self.classes) == 2 and self.ignore_value != _WHITE[0]:
+            values[1] = _WHITE[0] if white else values.get(1, _WHITE[0])
+        present, limit = _present(label), 1 << (24 if self.in_colour else 16)
+        lacking = [number for number in present if not 0 <= values.get(number, -1) < limit]
+        if lacking:
+            names = ["ignored" if number == IGNORE else self.classes[number] for number in lacking]
+            raise DataError(f"no value of a mask means {', '.join(names)}: give it one in data.mask_values")
+        table = np.zeros(256, np.int64)
+        table[present] = [values[number] for number in present]
+        coded = table[label]
+        if self.in_colour:
+            return np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=-1).astype(np.uint8)
+        return coded.astype(np.uint8 if coded.max(initial=0) < 256 else np.uint16)
+
     def _meanings_of(self, present: list[int]) -> dict[int, int]:
         """Give the map, or that of a mask in black and white."""
         shown = set(present) - {self.ignore_value}

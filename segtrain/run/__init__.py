@@ -2,8 +2,9 @@
 
 from segtrain.run.benchmark import benchmark
 from segtrain.run.check_data import check_data
+from segtrain.run.correct import correct
 from segtrain.run.evaluate import evaluate
 from segtrain.run.predict import predict
 from segtrain.run.train import train
 
-__all__ = ["benchmark", "check_data", "evaluate", "predict", "train"]
+__all__ = ["benchmark", "check_data", "correct", "evaluate", "predict", "train"]

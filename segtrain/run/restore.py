@@ -13,7 +13,7 @@ from segtrain.run.build import Plan, build_model, make, plan
 from segtrain.run.weights import find_checkpoint, load_weights
 from segtrain.training import SemanticTask
 
-__all__ = ["Restored", "restore"]
+__all__ = ["Restored", "restore", "restore_plan"]
 
 
 class Restored(NamedTuple):
@@ -33,14 +33,8 @@ def restore(cfg: DictConfig) -> Restored:
         ConfigError: the run's own config no longer builds.
     """
     folder, checkpoint = find_checkpoint(cfg.run, cfg.ckpt_path)
-    run_cfg = _config(folder)
-    for key, value in (cfg.get("data") or {}).items():
-        if value is not None and key in run_cfg.data:
-            run_cfg.data[key] = value
-    # A saved config names what is built: it is checked like one from the command line.
-    check(run_cfg, overrides=[f"allow_targets={list(cfg.allow_targets)}"])
+    run_cfg, wanted = restore_plan(cfg, folder)
     run_cfg.model = _without_download(run_cfg.model)
-    wanted = plan(run_cfg)
     model = build_model(run_cfg, wanted.data)
     load_weights(model, checkpoint)
     task = make(
@@ -57,6 +51,26 @@ def restore(cfg: DictConfig) -> Restored:
         **({"overlap": cfg.overlap} if "overlap" in cfg else {}),
     )
     return Restored(folder, run_cfg, wanted, task.eval())
+
+
+def restore_plan(cfg: DictConfig, folder: Path) -> tuple[DictConfig, Plan]:
+    """Give a run's config, with what the command's config sets of its data, and what it asks for; no weights are read.
+
+    Args:
+        cfg: of the command, with `allow_targets` and maybe `data`, where null is as in the run.
+        folder: of the run.
+
+    Raises:
+        CheckpointError: it is no run's folder.
+        ConfigError: the run's own config no longer builds.
+    """
+    run_cfg = _config(folder)
+    for key, value in (cfg.get("data") or {}).items():
+        if value is not None and key in run_cfg.data:
+            run_cfg.data[key] = value
+    # A saved config names what is built: it is checked like one from the command line.
+    check(run_cfg, overrides=[f"allow_targets={list(cfg.allow_targets)}"])
+    return run_cfg, plan(run_cfg)
 
 
 def _config(folder: Path) -> DictConfig:
