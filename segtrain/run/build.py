@@ -16,6 +16,7 @@ from torch import nn
 
 from segtrain.data.cache import CachedSource
 from segtrain.data.corrupt import CorruptedSource, CorruptionChain
+from segtrain.data.held_out import HeldOut
 from segtrain.data.labels import RevisedLabels
 from segtrain.data.source import DataSet, Source
 from segtrain.data.trusted import Trusted
@@ -136,7 +137,8 @@ def build_sources(cfg: DictConfig, wanted: Plan) -> Mapping[str, Source]:
         splits = {name: CorruptedSource(source, wanted.corruption, **kinds) for name, source in splits.items()}
     trusted = Trusted(**cfg.trusted)
     other = None if trusted.split == "train" else splits[trusted.split]
-    splits = {**splits, "train": trusted.training(splits["train"], other)}
+    train = HeldOut(**cfg.get("held_out", {})).training(trusted.training(splits["train"], other))
+    splits = {**splits, "train": train}
     if wanted.data.cache:
         splits = {name: CachedSource(source) for name, source in splits.items()}
     return splits

@@ -1,6 +1,6 @@
 """The Lightning side: the task, the data module, callbacks."""
 
-from segtrain.training.checkpoint import BestCheckpoint, LastCheckpoint
+from segtrain.training.checkpoint import BestCheckpoint, LastCheckpoint, Snapshots
 from segtrain.training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from segtrain.training.data import SegmentationData
 from segtrain.training.draws import RealisedDraws
@@ -24,8 +24,8 @@ from segtrain.training.stopping import StopOnSignal, ends_truly
 __all__ = [
     "EMA", "AtomicCheckpointIO", "BestCheckpoint", "FinalEpochs", "FindingsWriter", "ImagePanels", "Interrupted",
     "LabelQuality", "LastCheckpoint", "LearningRateMonitor", "Panel", "Prediction", "ProgressBar", "RealisedDraws",
-    "SafeLogger", "Seeding", "SegmentationData", "SemanticTask", "Signals", "StopOnSignal", "build_optimizer",
-    "close", "coloured", "constant", "cosine", "csv_logger", "ends_truly", "label_of", "mlflow_logger", "one_cycle",
-    "parameter_groups", "polynomial", "read_checkpoint", "resolve_precision", "seed_all", "shield_worker",
-    "stop_if_asked", "tensorboard_logger", "wandb_logger",
+    "SafeLogger", "Seeding", "SegmentationData", "SemanticTask", "Signals", "Snapshots", "StopOnSignal",
+    "build_optimizer", "close", "coloured", "constant", "cosine", "csv_logger", "ends_truly", "label_of",
+    "mlflow_logger", "one_cycle", "parameter_groups", "polynomial", "read_checkpoint", "resolve_precision",
+    "seed_all", "shield_worker", "stop_if_asked", "tensorboard_logger", "wandb_logger",
 ]  # fmt: skip

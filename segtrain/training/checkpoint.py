@@ -1,4 +1,4 @@
-"""The callbacks that save: best.ckpt by a validation score, last.ckpt to go on from."""
+"""The callbacks that save: best.ckpt by a validation score, last.ckpt to go on from, snapshots on the way."""
 
 import math
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ from segtrain.errors import ConfigError, TrainingError
 from segtrain.training.checkpoint_io import AtomicCheckpointIO
 from segtrain.training.steps import at_rest, stepped, validation_due
 
-__all__ = ["BestCheckpoint", "LastCheckpoint"]
+__all__ = ["BestCheckpoint", "LastCheckpoint", "Snapshots"]
 
 _MOST_FAILURES = 3
 
@@ -30,10 +30,10 @@ class _Saving(Checkpoint):
         if not isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
             trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 
-    def _write(self, trainer: Trainer, name: str) -> bool:
+    def _write(self, trainer: Trainer, name: str, weights_only: bool = False) -> bool:
         """Save, on all processes together; say whether the file is on the disk."""
         assert self.dirpath is not None
-        trainer.save_checkpoint(Path(self.dirpath) / name, weights_only=False)
+        trainer.save_checkpoint(Path(self.dirpath) / name, weights_only=weights_only)
         written = trainer.strategy.checkpoint_io
         assert isinstance(written, AtomicCheckpointIO)
         failures, reason = trainer.strategy.broadcast((written.failures, written.reason))
@@ -166,3 +166,25 @@ class LastCheckpoint(_Saving):
             first = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
             progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]
             progress |= {"total": first, "current": dict(first), "is_last_batch": False}
+
+
+class Snapshots(_Saving):
+    """Keep the weights of a few epochs, evenly spaced, as `snapshot<epoch>.ckpt`: what did the model believe before it
+    knew a label by heart?
+
+    Args:
+        count: how many, the last epoch's among them, >= 1.
+        dirpath: folder; null = `checkpoints` in the run's folder.
+    """
+
+    def __init__(self, *, count: int = 4, dirpath: str | None = None) -> None:
+        super().__init__(dirpath)
+        if count < 1:
+            raise ConfigError(f"The 'count' of Snapshots must be at least 1, got {count}")
+        self.count = count
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 0
+        # An epoch's end that brings the training past another of the equal parts.
+        if _fitting(trainer) and epochs > 0 and done * self.count // epochs > (done - 1) * self.count // epochs:
+            self._write(trainer, f"snapshot{trainer.current_epoch:04d}.ckpt", weights_only=True)

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 
 from segtrain.errors import CheckpointError, ConfigError, TrainingError
-from segtrain.training import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, Seeding, read_checkpoint
+from segtrain.training import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, Seeding, Snapshots, read_checkpoint
 from tests.training.tiny import BATCH, IMAGES, TinyData, TinyTask, run_tiny, tiny_trainer
 
 STEPS = IMAGES // BATCH
@@ -188,6 +189,17 @@ def test_the_best_so_far_outlives_a_resume(tmp_path: Path) -> None:
     trainer.fit(Scores([0.9, 0.5, 0.6]), datamodule=TinyData(), ckpt_path=last, weights_only=True)
     assert best.best_model_score == pytest.approx(0.9)
     assert read_checkpoint(tmp_path / "checkpoints" / "best.ckpt")["epoch"] == 0
+
+
+@pytest.mark.parametrize(("epochs", "count", "kept"), [(4, 2, [1, 3]), (5, 2, [2, 4]), (3, 9, [0, 1, 2]), (3, 1, [2])])
+def test_snapshots_are_evenly_spaced(tmp_path: Path, epochs: int, count: int, kept: list[int]) -> None:
+    trainer = tiny_trainer(tmp_path, max_epochs=epochs, callbacks=[Snapshots(count=count)], logger=False)
+    trainer.fit(TinyTask(), datamodule=TinyData())
+    files = sorted((tmp_path / "checkpoints").iterdir())
+    assert [file.name for file in files] == [f"snapshot{epoch:04d}.ckpt" for epoch in kept]
+    assert [read_checkpoint(file)["epoch"] for file in files] == kept
+    weights = [read_checkpoint(file)["state_dict"] for file in files]
+    assert all(any((a[k] != b[k]).any() for k in a) for a, b in pairwise(weights))
 
 
 def test_a_best_whose_file_is_gone_is_forgotten(tmp_path: Path) -> None:
