@@ -62,7 +62,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     def other(cfg: DictConfig) -> None:
         asked.append((cfg, Path()))
 
-    run = SimpleNamespace(train=train, evaluate=other, predict=other, check_data=other, benchmark=other)
+    run = SimpleNamespace(train=train, evaluate=other, predict=other, check_data=other, benchmark=other, correct=other)
     monkeypatch.setattr(cli, "_run", lambda: run)
     return asked
 
@@ -112,6 +112,7 @@ def test_faults_end_with_status_2_all_at_once_quickly_and_without_torch(tmp_path
         [str(ROOT / "scripts" / "evaluate.py"), "spilt=test", "run=x"],
         [str(ROOT / "scripts" / "predict.py"), "run=x"],
         [str(ROOT / "scripts" / "check_data.py"), "dta=x"],
+        [str(ROOT / "scripts" / "correct.py"), "run=x"],
         [str(ROOT / "scripts" / "benchmark.py"), "sped"],
         [str(ROOT / "scripts" / "configs.py"), "los"],
         ["-c", "from segtrain.cli import main; main()", "check-data", "dta=x"],
@@ -298,6 +299,7 @@ def test_a_mistake_in_the_code_keeps_its_traceback(monkeypatch: pytest.MonkeyPat
         (cli.evaluate, ["run=x", "tta=flips", "data.root=y"]),
         (cli.predict, ["run=x", "input=y"]),
         (cli.check_data, ["processes=2"]),
+        (cli.correct, ["run=x", "decisions=y", "formats=[png,coco]"]),
         (cli.benchmark, ["speed", "trainer.max_epochs=1"]),
     ],
 )
@@ -346,7 +348,9 @@ def test_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.startswith("segtrain ")
     assert main() == 0
     out = capsys.readouterr().out
-    assert all(command in out for command in ("train", "evaluate", "predict", "check-data", "benchmark", "configs"))
+    assert all(
+        command in out for command in ("train", "evaluate", "predict", "check-data", "correct", "benchmark", "configs")
+    )
     assert main("train", "seed=5", "print_config=none") == 0
     assert runs[0][0].seed == 5
     assert main("check-data", "data.batch_size=2") == 0

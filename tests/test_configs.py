@@ -105,7 +105,7 @@ def test_every_file_says_on_its_first_line_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ROOTS)
 def test_every_command_composes_and_explains_its_keys(name: str) -> None:
-    given = {"predict": ["run=x", "input=y"], "evaluate": ["run=x"]}.get(name, [])
+    given = {"predict": ["run=x", "input=y"], "evaluate": ["run=x"], "correct": ["run=x", "above=0.5"]}.get(name, [])
     config.check_command(name, given)
     lines = (config.config_dir() / f"{name}.yaml").read_text().split("\n\n", 1)[1].splitlines()
     told = [line for line in lines if line and not line.startswith(" ") and not line.startswith(("task_name", "num_"))]

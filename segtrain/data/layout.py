@@ -73,13 +73,14 @@ def _image(path: str, stem: str, split: str) -> FoundImage:
 def _masks(labels: Sequence[str], template: str, found: Sequence[FoundImage]) -> set[str]:
     """Give the found images that are a mask of another found one."""
     folder = fixed_folder(template)
-    named = [text for text in labels if "stem" in placeholders(text)]
-    near = [text for text in named if fixed_folder(text).startswith(folder) or folder.startswith(fixed_folder(text))]
-    stems = {image.stem for image in found}
+    near = [text for text in labels if fixed_folder(text).startswith(folder) or folder.startswith(fixed_folder(text))]
+    names = {"stem": {image.stem for image in found}, "sample": {image.id for image in found}}
     masks = set()
     for expression in map(pattern, near):
+        key = "stem" if "stem" in expression.groupindex else "sample"
         for image in found:
+            own = image.stem if key == "stem" else image.id
             match = expression.fullmatch(image.path)
-            if match and match["stem"] in stems and match["stem"] != image.stem:
+            if match and match[key] in names[key] and match[key] != own:
                 masks.add(image.path)
     return masks

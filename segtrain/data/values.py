@@ -82,11 +82,11 @@ class MaskValues:
         values = {number: value for value, number in reversed(self._meanings.items())}
         if self.values is None and len(self.classes) == 2 and self.ignore_value != _WHITE[0]:
             values[1] = _WHITE[0] if white else values.get(1, _WHITE[0])
-        present, limit = _present(label), 1 << (24 if self.in_colour else 16)
+        present, limit = np.unique(label).tolist(), 1 << (24 if self.in_colour else 16)
         lacking = [number for number in present if not 0 <= values.get(number, -1) < limit]
         if lacking:
             names = ["ignored" if number == IGNORE else self.classes[number] for number in lacking]
-            raise DataError(f"no value of a mask means {', '.join(names)}: give it one in data.mask_values")
+            raise DataError(f"no value that a PNG can hold means {', '.join(names)}: give it one in data.mask_values")
         table = np.zeros(256, np.int64)
         table[present] = [values[number] for number in present]
         coded = table[label]

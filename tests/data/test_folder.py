@@ -1,6 +1,7 @@
 """Data sets laid out in folders."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -422,3 +423,21 @@ def test_a_relative_root_and_the_home_folder(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HOME", str(tmp_path))
     for root in ("data", "~/data", Path("..") / tmp_path.name / "data"):
         assert sum(map(len, ids(folder(Path(root))).values())) == 3
+
+
+def test_sample_stands_for_the_id_in_places_of_masks(tmp_path: Path) -> None:
+    names = [f"deep/{number}" for number in range(10)]
+    pairs(tmp_path, names)
+    save(tmp_path / "mended" / "deep__3.png", 1)
+    found = folder(tmp_path, masks=[f"{tmp_path}/mended/{{sample}}.png", "masks"]).splits()
+    files = {record.id: record.masks for source in found.values() for record in source.records}  # type: ignore[attr-defined]
+    assert files.pop("deep__3") == (f"{tmp_path}/mended/deep__3.png",)
+    assert {masks[0].partition("/")[0] for masks in files.values()} == {"masks"}
+    with pytest.raises(ConfigError, match=r"asks for \{sample\}"):
+        folder(tmp_path, images="images/{sample}")
+
+
+def test_masks_by_sample_may_lie_among_the_images(tmp_path: Path) -> None:
+    pairs(tmp_path, [str(number) for number in range(10)], "{}.png", "m/{}.png")
+    found = ids(folder(tmp_path, images="{stem}.png", masks="m/{sample}.png"))
+    assert sorted(chain(*found.values())) == sorted(map(str, range(10)))

@@ -265,6 +265,36 @@ def test_a_mask_in_black_and_white_means_two_classes(tmp_path: Path) -> None:
     assert label_of(path, rows([0, 255]), MaskValues(["a", "b"], ignore_value=255)) == [[0, 255]]
 
 
+@pytest.mark.parametrize(
+    ("values", "white", "coded"),
+    [
+        (MaskValues(["a", "b", "c"], ignore_value=255), False, [0, 1, 2, 255]),
+        (MaskValues(["a", "b", "c"], ignore_value=11), True, [0, 1, 2, 11]),
+        (MaskValues(["a", "b"], ignore_value=255), False, [0, 1, 255]),
+        (MaskValues(["a", "b"], ignore_value=255), True, [0, 1, 255]),
+        (MaskValues(["a", "b"], ignore_value=128), True, [0, 255, 128]),
+        (MaskValues(["a", "b"], ignore_value=1), False, [0, 255, 1]),
+        (MaskValues(["a", "b"]), False, [0, 1]),
+        (MaskValues(["a", "b"]), True, [0, 255]),
+        (MaskValues(["a", "b"], {7: "b", 8: "b", 3: "a", 300: "ignore"}), True, [3, 7, 300]),
+        (MaskValues(["a", "b"], {"#0a0b0c": "b", "#ff0000": "a"}), False, [[255, 0, 0], [10, 11, 12]]),
+    ],
+)
+def test_what_is_coded_is_read_again(tmp_path: Path, values: MaskValues, white: bool, coded: list[int]) -> None:
+    label = np.array([[0, 1, 255] if len(coded) == 3 else [0, 1] if len(coded) == 2 else [0, 1, 2, 255]], np.uint8)
+    found = values.coded(label, white)
+    assert found[0].tolist() == coded
+    for part in (label, label[:, :1], label[:, -1:]):  # black and white is told from what else is in a file
+        assert label_of(tmp_path / "a.png", values.coded(part, white), values) == part.tolist()
+
+
+def test_what_no_value_means_cannot_be_coded() -> None:
+    with pytest.raises(DataError, match=r"means b, ignored: give it one in data\.mask_values"):
+        MaskValues(["a", "b"], {5: "a"}).coded(np.array([[0, 1, 255]], np.uint8))
+    with pytest.raises(DataError, match="means ignored"):
+        MaskValues(["a", "b"], ignore_value=-1).coded(np.array([[0, 1, 255]], np.uint8))
+
+
 @pytest.mark.parametrize("values", [[0, 1, 255], [0, 254], [0, 2], [0, 128, 255]])
 def test_any_other_value_is_a_fault(tmp_path: Path, values: list[int]) -> None:
     with pytest.raises(DataError, match=r"a\.png: .* mean nothing, allowed are 0 = background, 1 = cell"):

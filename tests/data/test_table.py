@@ -275,3 +275,12 @@ def test_the_noise_of_crowdcells_is_what_its_makers_measured(real_data: Path) ->
             assert given is not None
             dice = 2 * (given & gold).sum() / (given.sum() + gold.sum())
             assert dice == pytest.approx(frame.loc[source.ids[index], "dice_noisy"], abs=1e-4)
+
+
+def test_sample_stands_for_the_id_in_places_of_masks(tmp_path: Path) -> None:
+    write(tmp_path, "id,image,split", "x/1,images/a.png,train", "2,images/b.png,train")
+    images(tmp_path, "ab")
+    save(tmp_path / "mended" / "x__1.png", 1)
+    save(tmp_path / "mended" / "2.png", 1)
+    source = table(tmp_path, id="id", mask=f"{tmp_path}/mended/{{sample}}.png").splits()["train"]
+    assert [source.read(index).label.max() for index in range(2)] == [1, 1]  # type: ignore[union-attr]
