@@ -62,10 +62,11 @@ def read_decisions(file: Path, summary: Mapping[str, Any], issues: Collection[st
         "data": "is about another data set than the audit",
         "created": f"is about another audit, of {content['created']}, than this one of {summary['created']}",
         "classes": f"knows the classes {', '.join(map(str, content['classes']))}, the audit "
-        f"{', '.join(summary['classes'])}",
+        f"{', '.join(map(str, summary['classes']))}",
     }
+    expected = {**summary, "classes": [str(name) for name in summary["classes"]]}
     for key, fault in wrong.items():
-        if content[key] != summary[key]:
+        if content[key] != expected[key]:
             raise ConfigError(f"{file} {fault}: save the decisions anew from this audit's own page.")
     given = content["decisions"]
     _refuse(file, [name for name in given if name not in issues], "the audit has no such issue")

@@ -80,9 +80,8 @@ def _job(cfg: DictConfig) -> tuple[Job, DictConfig]:
     store = AuditStore(Path(cfg.audit) if cfg.audit else Path(cfg.run) / "audit")
     summary = _summary(store)
     run_cfg, plan = restore_plan(cfg, Path(cfg.run or summary["run"]))
-    splits = build_sources(run_cfg, plan)
-    split = summary["split"]
-    if split not in splits or splits[split].fingerprint() != summary["data"]:
+    source = _source(run_cfg, plan, summary)
+    if source is None:
         raise ConfigError(
             f"the data are not those that {store.folder} is about, their files or settings have changed since: say "
             "where they are by data.root=..., or make the audit anew by segtrain audit run=..."
@@ -90,10 +89,19 @@ def _job(cfg: DictConfig) -> tuple[Job, DictConfig]:
     issues = store.issues()
     precisions = dict(zip(issues["issue"], issues["precision"].astype(float), strict=True))
     decisions = read_decisions(Path(cfg.decisions), summary, precisions) if cfg.decisions else Decisions()
-    masks = CorrectedMasks(plan.data, plan.data.splits(), split)
+    masks = CorrectedMasks(plan.data, plan.data.splits(), summary["split"])
     now = datetime.now().astimezone().isoformat(timespec="seconds")
-    decisions = decisions._replace(above=cfg.above)
-    return Job(store, summary, decisions, plan, splits[split], masks, precisions, now), run_cfg
+    return Job(store, summary, decisions._replace(above=cfg.above), plan, source, masks, precisions, now), run_cfg
+
+
+def _source(run_cfg: DictConfig, plan: Plan, summary: Mapping[str, Any]) -> Source | None:
+    """Give the split that was audited: as the run has it, or with the samples that the run held out."""
+    for folds in ({}, {"fold": None}):
+        run_cfg.held_out = {**run_cfg.get("held_out", {}), **folds}
+        source = build_sources(run_cfg, plan).get(summary["split"])
+        if source is not None and source.fingerprint() == summary["data"]:
+            return source
+    return None
 
 
 def _summary(store: AuditStore) -> Mapping[str, Any]:
@@ -103,6 +111,8 @@ def _summary(store: AuditStore) -> Mapping[str, Any]:
         raise ConfigError(f"audit: {error}") from None
     if lacking := [key for key in _SUMMARY if key not in summary]:
         raise ConfigError(f"audit: {store.folder}/summary.json lacks {', '.join(lacking)}: make the audit anew.")
+    if not (store.folder / "issues.csv").exists():
+        raise ConfigError(f"audit: {store.folder} lacks issues.csv: make the audit anew.")
     return summary
 
 

@@ -258,6 +258,49 @@ def test_data_that_are_no_files_get_masks_too(tmp_path: Path, capsys: pytest.Cap
     assert "Synthetic reads no masks from files" in capsys.readouterr().out
 
 
+def test_samples_that_the_run_held_out_are_corrected_too(exclusive: Audited, tmp_path: Path) -> None:
+    file = exclusive.run / "config.yaml"
+    cfg = OmegaConf.load(file)
+    cfg.held_out.fold = 1
+    file.write_text(OmegaConf.to_yaml(cfg))
+    output = corrected(exclusive, "above=0.5", f"output={tmp_path}/out")
+    assert len(list((output / "masks").glob("*.png"))) == 8
+
+
+def test_what_trust_takes_from_another_split_is_left_to_that_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trusted = ("+data.references.gold=masks", "trusted.reference=gold", "trusted.split=val")
+    audit = audited(tmp_path / "in", (*EXCLUSIVE, *trusted))
+    own = labels(list(audit.settings[: -len(trusted)]))
+    assert len(audit.labels) > len(own)
+    file = audit.decide(tmp_path / "decisions.json", dict.fromkeys(audit.issues, "accept"))
+    output = corrected(audit, f"decisions={file}", f"output={tmp_path}/out")
+    assert {path.stem for path in (output / "masks").iterdir()} == set(own)
+    left_out = sum(issue.rpartition("#")[0] not in own for issue in audit.issues)
+    assert left_out
+    assert f"{left_out} accepted issues are of another split's samples" in capsys.readouterr().out
+    found = labels([*audit.settings[: -len(trusted)], *advice(output)])
+    assert_same(
+        found, {name: label for name, label in expected_labels(audit, set(audit.issues)).items() if name in own}
+    )
+
+
+def test_corrected_masks_are_corrected_again(exclusive: Audited, tmp_path: Path) -> None:
+    first = corrected(exclusive, "above=0.85", f"output={tmp_path}/first")
+    settings = [*exclusive.settings, *advice(first)]
+    cfg = compose_config("train", settings)
+    (exclusive.run / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+    source = build_sources(cfg, plan(cfg))["train"]
+    summary = write_audit(exclusive.run, source, exclusive.entries, exclusive.summary["classes"], False)
+    again = exclusive._replace(source=source, summary=summary)
+    assert "where the data's own files are" in refused(again, "above=0.5", f"output={tmp_path}/first/masks/new")
+    assert "a correction of another audit" in refused(again, "above=0.5", f"output={tmp_path}/first")
+    second = corrected(again, "above=0.5", f"output={tmp_path}/second")
+    accepted = {name for name, issue in exclusive.issues.items() if issue.score >= 0.5}
+    assert_same(labels([*exclusive.settings, *advice(second)]), expected_labels(exclusive, accepted))
+
+
 # What is refused
 
 
@@ -362,6 +405,32 @@ def test_a_failure_leaves_nothing(exclusive: Audited, tmp_path: Path, monkeypatc
     with pytest.raises(DataError, match="the disk is full"):
         corrected(exclusive, "above=0.5", f"output={tmp_path}/out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_an_audit_that_was_not_finished(exclusive: Audited) -> None:
+    file = exclusive.run / "audit" / "issues.csv"
+    file.unlink()
+    assert "lacks issues.csv: make the audit anew" in refused(exclusive, "above=0.5")
+    summary = exclusive.run / "audit" / "summary.json"
+    summary.write_text("{}")
+    assert "lacks created, run, checkpoint, split, data, classes" in refused(exclusive, "above=0.5")
+    summary.write_text("{")
+    assert "cannot be read: make the audit anew" in refused(exclusive, "above=0.5")
+
+
+def test_the_command_writes_every_format(exclusive: Audited, tmp_path: Path) -> None:
+    every = ["png", *EXPORTS]
+    cli.correct(
+        [f'audit="{exclusive.run}/audit"', "above=0.5", f"formats=[{','.join(every)}]", f"output={tmp_path}/out"]
+    )
+    files = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert files == {
+        "annotations.xml", "coco.json", "corrections.csv", "cvat_labels.json", "fiftyone.json", "label_studio.json",
+        "label_studio.xml", "provenance.json",
+    }  # fmt: skip
+    images = json.loads((tmp_path / "out" / "coco.json").read_text())["images"]
+    assert {image["file_name"] for image in images} == {f"images/{name}.png" for name in exclusive.labels}
+    assert all((exclusive.root / image["file_name"]).exists() for image in images)
 
 
 def test_the_command_ends_with_status_2(exclusive: Audited, capsys: pytest.CaptureFixture[str]) -> None:
