@@ -146,8 +146,8 @@ def _write(job: Job, folder: Path, formats: list[str]) -> dict[str, int]:
 def _labels(job: Job) -> Iterator[tuple[str, np.ndarray]]:
     """Read the split's labels; those that trusted samples of another split brought along are that split's."""
     console = Console(stderr=True)
-    ids = job.source.ids
-    own = [index for index, name in enumerate(ids) if job.source.samples.labelled[index] and name in job.masks.ids]
+    ids, labelled = job.source.ids, job.source.samples.labelled.tolist()
+    own = [index for index, name in enumerate(ids) if labelled[index] and name in job.masks.ids]
     for index in track(own, description="correct", console=console, disable=not console.is_terminal):
         label = job.source.read(index).label
         assert label is not None

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -405,6 +407,23 @@ def test_a_failure_leaves_nothing(exclusive: Audited, tmp_path: Path, monkeypatc
     with pytest.raises(DataError, match="the disk is full"):
         corrected(exclusive, "above=0.5", f"output={tmp_path}/out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_kill_leaves_no_half_folder_and_is_made_up_for(exclusive: Audited, tmp_path: Path) -> None:
+    script = (
+        "import os, sys\nfrom segtrain import cli\nfrom segtrain.data.export import CocoExport\n"
+        "CocoExport.write = lambda *given: os.kill(os.getpid(), 9)\ncli.correct(sys.argv[1:])"
+    )
+    given = [f'run="{exclusive.run}"', "above=0.5", f"output={tmp_path}/out", "formats=[coco]"]
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *given], env=path, capture_output=True, timeout=300, check=False
+    )
+    assert done.returncode == -9, done.stderr
+    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out.part" / "masks").iterdir())
+    cli.correct(given)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in", "out"]
 
 
 def test_an_audit_that_was_not_finished(exclusive: Audited) -> None:

@@ -16,8 +16,7 @@ class FiftyOneExport(CocoExport):
 
     FiftyOne takes for a label's attributes what an annotation has beside COCO's own keys, and keeps nothing else: so
     "issue", "kind", "score" and "decision" stand in the annotation itself, and every finding is an annotation of its
-    own, of the category "finding". Read it by the
-    following, which needs `pycocotools` for the masks.
+    own, of the category "finding". Read it (masks need the package `pycocotools`) by
 
         fo.Dataset.from_dir(dataset_type=fo.types.COCODetectionDataset, data_path=<data.root>,
                             labels_path="fiftyone.json", label_types="segmentations", use_polylines=False)
