@@ -10,6 +10,7 @@ __all__ = [
     "CONFUSED",
     "EXTRA",
     "INK",
+    "LAYERS",
     "LINE",
     "MISSED",
     "MUTED",
@@ -26,6 +27,9 @@ _SERIES = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#aa3377", "#66ccee")
 # Three of Paul Tol's "vibrant" scheme, so that an error is not taken for a class.
 MISSED, EXTRA, CONFUSED = "#ee7733", "#0088dd", "#ee3377"
 """Labelled but not predicted; predicted but not labelled; the wrong class."""
+
+LAYERS = {"given": "#ee7733", "suggested": "#33bbee", "prediction": "#ffffff", "region": "#ee3377"}
+"""What is drawn over an image under review: outlines of three labels, and the region in question."""
 
 
 def series_colours(count: int) -> list[str]:

@@ -4,9 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jinja2
-from markupsafe import Markup
-
 from segtrain.picture import BACKGROUND, class_colours
 from segtrain.reports import evidence, summary
 from segtrain.reports.colours import CONFUSED, EXTRA, MISSED
@@ -16,6 +13,7 @@ from segtrain.reports.found import found
 from segtrain.reports.history import charts
 from segtrain.reports.scores import Scores, read_scores
 from segtrain.reports.tables import class_tables, score_table
+from segtrain.reports.template import template
 
 __all__ = ["write_report"]
 
@@ -29,22 +27,10 @@ def write_report(run_dir: Path) -> Path:
         NotADirectoryError: there is no such folder.
     """
     run_dir = Path(run_dir)
-    page = _template().render(_content(read_run(run_dir)))
+    page = template("run.html.j2").render(_content(read_run(run_dir)))
     written = run_dir / ".report.html.part"
     written.write_text(page, encoding="utf-8")
     return written.replace(run_dir / "report.html")
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["svg"] = Markup  # our own figures; everything else on the page is escaped
-    return environment.get_template("run.html.j2")
 
 
 class _Part:
