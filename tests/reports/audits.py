@@ -70,5 +70,7 @@ def scene(
     given[:2, :3] = 255
     pixels = (60 + 90 * (truth > 0) + rng.normal(0, 6, truth.shape)).clip(0, 255).astype(np.uint8)[..., None]
     if overlapping:
-        truth, given = (np.stack([np.where(label == 255, 255, label == c) for c in range(3)]) for label in (truth, given))
+        truth, given = (
+            np.stack([np.where(label == 255, 255, label == c) for c in range(3)]) for label in (truth, given)
+        )
     return pixels, given.astype(np.uint8), Entry(image, issues[:each], truth.astype(np.uint8), truth.astype(np.uint8))
