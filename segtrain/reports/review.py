@@ -54,8 +54,8 @@ def write_review(folder: Path, most: int = 5000) -> Path:
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     part = store.folder / ".audit.html.part"
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        page.dump(file)
+    with part.open("wb") as file:
+        page.dump(file, encoding="utf-8")
     return part.replace(store.folder / "audit.html")
 
 
