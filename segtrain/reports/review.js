@@ -223,7 +223,7 @@ function connect() {
     button.addEventListener("click", () => ACTIONS[button.dataset.action]());
   for (const button of document.querySelectorAll("[data-toggle]"))
     button.addEventListener("click", () => toggleLayer(button.dataset.toggle));
-  byId("stage").addEventListener("dblclick", () => showWhole(!viewer.whole));
+  viewer.canvas.addEventListener("dblclick", () => showWhole(!viewer.whole));
   byId("file").addEventListener("change", load);
   byId("reviewer").value = decisions.reviewer;
   byId("reviewer").addEventListener("input", (event) => decisions.name(event.target.value));

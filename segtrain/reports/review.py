@@ -54,8 +54,8 @@ def write_review(folder: Path, most: int = 5000) -> Path:
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     part = store.folder / ".audit.html.part"
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        page.dump(file)
+    with part.open("wb") as file:
+        page.dump(file, encoding="utf-8")
     return part.replace(store.folder / "audit.html")
 
 
@@ -70,7 +70,9 @@ def _overview(summary: dict[str, Any], issues: pd.DataFrame) -> dict[str, Any]:
     heights, _ = np.histogram(issues["score"].to_numpy(float), bins=20, range=(0, 1))
     return {
         "kinds": kinds,
-        "histogram": [(place / 20, int(count), 100 * count / max(1, heights.max())) for place, count in enumerate(heights)],
+        "histogram": [
+            (place / 20, int(count), 100 * count / max(1, heights.max())) for place, count in enumerate(heights)
+        ],
         "thresholds": summary.get("thresholds") or [],
         "sentences": summary.get("sentences") or [],
         "advice": summary.get("advice") or [],
@@ -105,9 +107,18 @@ def _findings(
     kinds = {kind: place for place, kind in enumerate(ISSUE_KINDS)}
     measured = issues[["score", "precision", *evidence]].apply(pd.to_numeric, errors="coerce").astype(float).round(4)
     plain = [[None if np.isnan(value) else value for value in row] for row in measured.to_numpy().tolist()]
-    names = zip(*(issues[name] for name in ("image", "issue", "kind", "class", "given", "suggested", "area")), strict=True)
+    names = zip(
+        *(issues[name] for name in ("image", "issue", "kind", "class", "given", "suggested", "area")), strict=True
+    )
     return [
-        [places[image], int(issue.rpartition("#")[2]), kinds[kind], *(numbers[name] for name in about), int(area), *values]
+        [
+            places[image],
+            int(issue.rpartition("#")[2]),
+            kinds[kind],
+            *(numbers[name] for name in about),
+            int(area),
+            *values,
+        ]
         for (image, issue, kind, *about, area), values in zip(names, plain, strict=True)
     ]
 
@@ -123,14 +134,17 @@ def _blocks(store: AuditStore, images: Sequence[str]) -> Iterator[tuple[int, dic
         step = -(-max(entry.suggested.shape[-2:]) // _GRID_SIDE)
         labels = {"given": given, "suggested": entry.suggested, "prediction": entry.prediction}
         grids = {name: _thinned(label, step) for name, label in labels.items() if label is not None}
-        yield number, {
-            "size": entry.suggested.shape[-2:],
-            "picture": picture,
-            "step": step,
-            "grid": grids["suggested"].shape[-2:],
-            "labels": {name: _text(zlib.compress(grid.tobytes(), 9)) for name, grid in grids.items()},
-            "regions": [*map(_region, entry.issues)],
-        }
+        yield (
+            number,
+            {
+                "size": entry.suggested.shape[-2:],
+                "picture": picture,
+                "step": step,
+                "grid": grids["suggested"].shape[-2:],
+                "labels": {name: _text(zlib.compress(grid.tobytes(), 9)) for name, grid in grids.items()},
+                "regions": [*map(_region, entry.issues)],
+            },
+        )
 
 
 def _picture(file: Path, side: int) -> str | None:

@@ -87,7 +87,7 @@ class Decisions {
   // Takes over the decisions of a file's text, and says so, or why not.
   load(text) {
     const content = parsed(text);
-    if (content?.format !== 1 || typeof content.decisions !== "object")
+    if (content?.format !== 1 || !content.decisions || typeof content.decisions !== "object")
       return "This file holds no decisions: choose a decisions.json that this page has saved.";
     if (content.data !== AUDIT.data || content.created !== AUDIT.created)
       return "These decisions belong to another audit: nothing was loaded.";

@@ -67,7 +67,8 @@ class Viewer {
     if (!this.image) return;
     const { width, height } = this.size();
     const part = this.whole || !this.box() ? { top: 0, left: 0, ...this.image } : surroundings(this.box(), this.image);
-    const scale = Math.min(width / part.width, height / part.height, LARGEST);
+    const [wide, high] = [Math.min(part.width, this.image.width), Math.min(part.height, this.image.height)];
+    const scale = Math.min(width / wide, height / high, LARGEST);
     this.look(part.left + part.width / 2, part.top + part.height / 2, scale);
   }
 
@@ -129,7 +130,7 @@ class Viewer {
     context.save();
     context.translate(box.left, box.top);
     context.fillStyle = AUDIT.layers.region;
-    context.globalAlpha = 0.3;
+    context.globalAlpha = 0.24;
     context.fill(regionOf(this.image, this.finding.n), "evenodd");
     context.restore();
   }

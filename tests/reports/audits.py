@@ -19,17 +19,17 @@ ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
 def write_audit(
     folder: Path,
     images: Sequence[str] = ("one", "two", "three", "four"),
-    each: int = 3,
+    each: Sequence[int] = (3,),
     overlapping: bool = False,
     unseen: Sequence[str] = (),
 ) -> Path:
-    """Write an audit with `each` issues (at most 3) in every image; those named in `unseen` have no picture."""
+    """Write an audit with `each` issues (1 to 3) in the images by turns; those named in `unseen` have no picture."""
     store = AuditStore(folder)
     rng = np.random.default_rng(0)
     rows = []
     for place, image in enumerate(images):
         score = 0.98 - 0.9 * place / len(images)
-        pixels, given, entry = scene(image, each, score, rng, overlapping)
+        pixels, given, entry = scene(image, each[place % len(each)], score, rng, overlapping)
         store.write(entry)
         if image not in unseen:
             store.write_picture(image, pixels)
@@ -43,8 +43,9 @@ def write_audit(
 
 def summary(images: int, table: pd.DataFrame, overlapping: bool) -> dict[str, object]:
     return {
-        "created": "2026-11-28T12:00:00", "run": "cells <1> & more", "split": "train", "data": "f00d", "classes": CLASSES,
-        "overlapping": overlapping, "images": images, "issues": len(table), "by_kind": table["kind"].value_counts().to_dict(),
+        "created": "2026-11-28T12:00:00", "run": "cells <1> & more", "split": "train", "data": "f00d",
+        "classes": CLASSES, "overlapping": overlapping, "images": images, "issues": len(table),
+        "by_kind": table["kind"].value_counts().to_dict(),
         "thresholds": [{"score": 0.5, "issues": 7, "precision": 0.81}, {"score": 0.9, "issues": 2, "precision": None}],
         "sentences": ["class 1: 12 % of the objects are not drawn (9 to 15)"], "advice": ["Correct <these> first."],
     }  # fmt: skip
@@ -64,11 +65,13 @@ def scene(
         top, left = row - 6 - n, column - 6 - n
         mask = inside[top : row + 7 + n, left : column + 7 + n]
         evidence = {"self_confidence": score, "neighbours": 0.5}
-        number = 2 if overlapping and n == 2 else 1
+        number = 2 if n == 2 else 1  # the drawn class, or the one that is not drawn
         given_as, suggested_as = (-1 if value == 0 and overlapping else value for value in (drawn, true))
         issues.append(Issue(KINDS[n], number, given_as, suggested_as, top, left, mask, score - 0.01 * n, evidence))
     given[:2, :3] = 255
     pixels = (60 + 90 * (truth > 0) + rng.normal(0, 6, truth.shape)).clip(0, 255).astype(np.uint8)[..., None]
     if overlapping:
-        truth, given = (np.stack([np.where(label == 255, 255, label == c) for c in range(3)]) for label in (truth, given))
+        truth, given = (
+            np.stack([np.where(label == 255, 255, label == c) for c in range(3)]) for label in (truth, given)
+        )
     return pixels, given.astype(np.uint8), Entry(image, issues[:each], truth.astype(np.uint8), truth.astype(np.uint8))

@@ -5,7 +5,7 @@ import functools
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+
+from tests.reports.chromium import CHROMIUM, DRIVER, SWITCHES
 
 CLASSES = {
     "binary": ["background", "cell"],
@@ -49,6 +51,22 @@ def make_run(tmp_path: Path, cached_run: Callable[..., Path]) -> Callable[..., P
 def small_run(make_run: Callable[..., Path]) -> Path:
     """Give a run's folder with something of everything, quick to report on."""
     return make_run("binary", references=("clean",), post=False, num_examples=2, side=64)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give a headless Chromium that logs what it is asked for."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("no Chromium with its chromedriver here")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
 
 
 def write_run(

@@ -1,25 +1,15 @@
 """report.html in a real browser: nothing asked of the network, no error, every picture there, at any width."""
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from segtrain.reports import write_report
+from tests.reports.chromium import requested, visit
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="no Chromium with its chromedriver here")
-
-SWITCHES = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
-    "--disable-background-networking", "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
 DECODE = """
 const done = arguments[arguments.length - 1];
 const sources = [...document.querySelectorAll('image, img')].map(
@@ -31,37 +21,6 @@ Promise.all(sources.map(source => new Promise(resolve => {
     image.src = source;
 }))).then(done);
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-def visit(browser: Any, page: Path, width: int, theme: str = "light") -> None:
-    """Open a page at a width and forget what was logged before."""
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    browser.get(page.as_uri())
-
-
-def requested(browser: Any) -> set[str]:
-    """Give the addresses that the page asked for, but for the data within it."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return {url for url in sent if not url.startswith("data:")}
 
 
 @pytest.mark.parametrize("kind", ["binary", "five", "overlapping"])
