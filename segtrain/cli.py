@@ -21,7 +21,7 @@ import segtrain
 from segtrain import config
 from segtrain.errors import ConfigError, SegtrainError
 
-__all__ = ["benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "train"]
+__all__ = ["audit", "benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "train"]
 
 Arguments = Sequence[str] | None
 """What follows the command; None = what the process was started with."""
@@ -43,6 +43,11 @@ def predict(arguments: Arguments = None) -> None:
     _ending_truly(lambda: _hydra("predict", arguments, lambda cfg: _run().predict(cfg)))
 
 
+def audit(arguments: Arguments = None) -> None:
+    """Find the labels that are probably wrong: run=outputs/train/<run>"""
+    _ending_truly(lambda: _hydra("audit", arguments, lambda cfg: _run().audit(cfg)))
+
+
 def check_data(arguments: Arguments = None) -> None:
     """Look at every image and mask of a data set: data=folder data.root=my_data"""
     _ending_truly(lambda: _hydra("check_data", arguments, lambda cfg: _run().check_data(cfg)))
@@ -54,13 +59,12 @@ def correct(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise study=chest_biased (what each strategy is worth), cost, diagnosis (of noise=auto), speed"""
+    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, cost, diagnosis, speed"""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    if kind.isidentifier() and kind != "noise":
-        given = [f"kind={kind}", *given]
-    elif kind != "noise":
-        given = [kind, *given] if kind else []
-    name = "benchmark_noise" if kind == "noise" else "benchmark"
+    own = {"noise": "benchmark_noise", "audit": "benchmark_audit", "pace": "benchmark_pace"}  # not made from a training
+    if kind not in own:
+        given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
+    name = own.get(kind, "benchmark")
     _ending_truly(lambda: _hydra(name, given, lambda cfg: _run().benchmark(cfg)))
 
 
@@ -78,6 +82,7 @@ _COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "audit": audit,
     "check-data": check_data,
     "correct": correct,
     "benchmark": benchmark,

@@ -31,8 +31,8 @@ def _composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 _base = cache(faults._base)
 
 
-def composed(*overrides: str) -> dict[str, Any]:
-    tree, _ = resolved(config.compose_config("train", overrides))
+def composed(*overrides: str, name: str = "train") -> dict[str, Any]:
+    tree, _ = resolved(config.compose_config(name, overrides))
     return dict(tree)
 
 
@@ -69,10 +69,11 @@ def hidden_knobs(tree: Any) -> list[str]:
 
 def check_choice(group: str, chosen: str) -> dict[str, Any]:
     """Compose and check, and give what was chosen."""
-    tree = composed(chosen)
+    name = "audit" if group == "evidence" else "train"
+    tree = composed(chosen, name=name)
     if given := list(stand_ins(tree)):
-        tree = composed(chosen, *given)
-    config.check(OmegaConf.create(tree))
+        tree = composed(chosen, *given, name=name)
+    config.check(OmegaConf.create(tree), name=name)
     return dict(tree.get(group) or {})
 
 

@@ -3,7 +3,7 @@
 from segtrain.audit.bias import Bias, Scale, estimate_bias, habits, learned
 from segtrain.audit.confusion import posterior
 from segtrain.audit.correction import Corrector, corrected
-from segtrain.audit.diagnosis import KINDS, Diagnosis, Finding, diagnose
+from segtrain.audit.diagnosis import KINDS, Diagnosis, Finding, diagnose, named
 from segtrain.audit.displacement import Displacement, displacement
 from segtrain.audit.intervals import Interval, difference, location, rate_difference
 from segtrain.audit.outline import signed_distance
@@ -14,5 +14,5 @@ from segtrain.audit.witnesses import diagnosis_of, table_of, witnesses
 __all__ = [
     "KINDS", "Bias", "Corrector", "Diagnosis", "Displacement", "Finding", "Interval", "Scale", "Survey",
     "corrected", "diagnose", "diagnosis_of", "difference", "displacement", "estimate_bias", "habits", "learned",
-    "location", "posterior", "rate_difference", "redraw", "signed_distance", "survey", "table_of", "witnesses",
+    "location", "named", "posterior", "rate_difference", "redraw", "signed_distance", "survey", "table_of", "witnesses",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """What kind of noise labels have: how much of each, how certain it is, and a sentence that says why."""
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +11,7 @@ from segtrain.audit.contrast import Contrast
 from segtrain.audit.intervals import Interval
 from segtrain.audit.survey import Survey
 
-__all__ = ["KINDS", "Diagnosis", "Finding", "Kind", "diagnose", "judged"]
+__all__ = ["KINDS", "Diagnosis", "Finding", "Kind", "diagnose", "judged", "named"]
 
 
 class Kind(NamedTuple):
@@ -145,3 +147,12 @@ def judged(kind: str, number: int, amount: Interval, calibrated: bool) -> Findin
     else:
         why = f"class {number}, {kind}: {value} ({low} to {high}) is none, or too little to tell from none"
     return Finding(kind, number, amount, found, why if calibrated else f"{why}, the model's own error included")
+
+
+def named(sentence: str, classes: Sequence[str]) -> str:
+    """Put the names of classes in the place of their numbers.
+
+    >>> named("class 1: wide", ["background", "cell"])
+    'cell: wide'
+    """
+    return re.sub(r"\bclass (\d+)\b", lambda match: classes[int(match[1])], sentence)

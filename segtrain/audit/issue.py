@@ -18,6 +18,8 @@ ISSUE_KINDS = {
     "displaced": "the object is drawn beside where it is",
     "ragged": "the outline is jagged",
     "shaky": "the outline wanders about the object's",
+    "hole": "the object is drawn with a hole that it has not",
+    "speck": "specks are drawn that are no objects",
     "unusable": "the label has little to do with the image",
 }
 """Kind -> what is wrong."""

@@ -14,17 +14,17 @@ from segtrain.config.targets import join
 
 __all__ = ["STACKING", "resolved", "tree_faults"]
 
-STACKING = ("loss", "noise", "postprocess", "corruption", "callbacks", "logger")
+STACKING = ("loss", "noise", "postprocess", "corruption", "callbacks", "logger", "evidence")
 """Groups whose options add up; each option is one key."""
 
-_OPEN = ("loss_weights", "recipes")
+_OPEN = ("loss_weights", "recipes", "weights", "instances")
 """Settings at a config's top whose keys are the user's own."""
 
 _CHOICES = {
-    "kind": ("speed", "cost", "diagnosis", "noise"),
+    "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace"),
     "monitor_mode": ("min", "max"),
     "print_config": ("short", "full", "none"),
-    "split": ("train", "val", "test"),
+    "split": ("train", "val", "test", "all"),
     "tta": ("none", "flips", "dihedral"),
 }
 """Settings at a config's top that take one of a few words."""

@@ -1,5 +1,7 @@
 """Monte-Carlo dropout: how unsure a model is, from how much its answers differ when parts of it are dropped."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -10,7 +12,7 @@ from segtrain.errors import ConfigError
 from segtrain.models.modes import evaluating
 from segtrain.types import CLASS_AXIS, to_probs
 
-__all__ = ["DropoutProbs", "mc_dropout_probs"]
+__all__ = ["DropoutProbs", "dropping", "mc_dropout_probs"]
 
 
 class DropoutProbs(NamedTuple):
@@ -39,12 +41,7 @@ def mc_dropout_probs(model: nn.Module, image: Tensor, passes: int = 10) -> Dropo
     """
     if passes < 2:
         raise ConfigError(f"The 'passes' of mc_dropout_probs must be at least 2, got {passes}")
-    droppers = [module for module in model.modules() if isinstance(module, _DropoutNd) and module.p > 0]
-    if not droppers:
-        raise ConfigError("The model has no dropout to sample from: set model.dropout, for example model.dropout=0.2")
-    with evaluating(model), torch.no_grad():
-        for dropper in droppers:
-            dropper.training = True
+    with dropping(model), torch.no_grad():
         mean = to_probs(model(image)) / passes  # (B, C, H, W)
         aleatoric = _entropy(mean * passes) / passes  # (B, H, W)
         for _ in range(passes - 1):
@@ -53,6 +50,22 @@ def mc_dropout_probs(model: nn.Module, image: Tensor, passes: int = 10) -> Dropo
             aleatoric += _entropy(probs) / passes
     entropy = _entropy(mean)
     return DropoutProbs(mean, entropy, (entropy - aleatoric).clamp_min(0))
+
+
+@contextmanager
+def dropping(model: nn.Module) -> Iterator[None]:
+    """Let the model drop out while all else in it stands still, and put it back afterwards.
+
+    Raises:
+        ConfigError: nothing in the model drops anything.
+    """
+    droppers = [module for module in model.modules() if isinstance(module, _DropoutNd) and module.p > 0]
+    if not droppers:
+        raise ConfigError("The model has no dropout to sample from: set model.dropout, for example model.dropout=0.2")
+    with evaluating(model):
+        for dropper in droppers:
+            dropper.training = True
+        yield
 
 
 def _entropy(probs: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from segtrain.noise.consistency import Consistency
 from segtrain.noise.curriculum import Curriculum
 from segtrain.noise.cutmix import CutMix
 from segtrain.noise.early_learning_correction import EarlyLearningCorrection
+from segtrain.noise.label_correction import LabelCorrection
 from segtrain.noise.mixmatch import MixMatch
 from segtrain.noise.mixup import MixUp
 from segtrain.noise.noise_transition import NoiseTransition
@@ -24,6 +25,7 @@ from segtrain.noise.uncertainty import Uncertainty
 
 __all__ = [
     "AnnotatorFusion", "Auto", "BiasCorrection", "Chain", "ClassMix", "CleanOnly", "CoTeaching", "Confidence",
-    "Consistency", "Curriculum", "CutMix", "EarlyLearningCorrection", "Findings", "MixMatch", "MixUp", "NoiseStrategy",
-    "NoiseTransition", "Phase", "Phased", "PseudoLabel", "SelfTraining", "TriNetwork", "Uncertainty",
+    "Consistency", "Curriculum", "CutMix", "EarlyLearningCorrection", "Findings", "LabelCorrection", "MixMatch",
+    "MixUp", "NoiseStrategy", "NoiseTransition", "Phase", "Phased", "PseudoLabel", "SelfTraining", "TriNetwork",
+    "Uncertainty",
 ]  # fmt: skip

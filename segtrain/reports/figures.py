@@ -57,8 +57,8 @@ def curves(lines: Sequence[Line], ends: Mapping[int, int], best: int | None = No
         return svg(figure)
 
 
-def confusion(matrix: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
-    """Draw a confusion matrix (C, C), rows the label, columns the prediction, as shares of each row."""
+def confusion(matrix: Sequence[Sequence[float]], classes: Sequence[str], across: str = "predicted") -> str:
+    """Draw a confusion matrix (C, C), rows the label, columns what `across` says, as shares of each row."""
     counts = np.asarray(matrix, dtype=float)  # (C, C)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(2.0 + 0.42 * len(counts), 3.2, 8.0))
@@ -72,12 +72,14 @@ def confusion(matrix: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
         tilt = 40 if len(counts) <= 12 else 90
         axes.set_xticks(places, named, rotation=tilt, ha="right", va="center", rotation_mode="anchor", fontsize=9)
         axes.set_yticks(places, named, fontsize=9)
-        axes.set_xlabel("predicted")
+        axes.set_xlabel(across)
         axes.set_ylabel("label")
         return svg(figure)
 
 
-def binary_confusions(matrices: Sequence[Sequence[Sequence[float]]], classes: Sequence[str]) -> str:
+def binary_confusions(
+    matrices: Sequence[Sequence[Sequence[float]]], classes: Sequence[str], across: str = "predicted"
+) -> str:
     """Draw one small confusion matrix [[tn, fp], [fn, tp]] for each overlapping class (K, 2, 2)."""
     columns = min(3, len(matrices))
     rows = -(-len(matrices) // columns)
@@ -92,7 +94,7 @@ def binary_confusions(matrices: Sequence[Sequence[Sequence[float]]], classes: Se
             axes.set_title(_cut(name), fontsize=10.5)
             axes.set_xticks((0, 1), ("no", "yes"), fontsize=9)
             axes.set_yticks((0, 1), ("no", "yes") if place % columns == 0 else ("", ""), fontsize=9)
-        figure.supxlabel("predicted", x=(0.65 + width) / 2 / width, y=0.04 / height, fontsize=10.5, color=MUTED)
+        figure.supxlabel(across, x=(0.65 + width) / 2 / width, y=0.04 / height, fontsize=10.5, color=MUTED)
         figure.supylabel("label", x=0.02 / width, y=0.5, fontsize=10.5, color=MUTED)
         return svg(figure)
 

@@ -1,5 +1,6 @@
 """What each command does: takes a config, gives plain results."""
 
+from segtrain.run.audit import audit
 from segtrain.run.benchmark import benchmark
 from segtrain.run.check_data import check_data
 from segtrain.run.correct import correct
@@ -7,4 +8,4 @@ from segtrain.run.evaluate import evaluate
 from segtrain.run.predict import predict
 from segtrain.run.train import train
 
-__all__ = ["benchmark", "check_data", "correct", "evaluate", "predict", "train"]
+__all__ = ["audit", "benchmark", "check_data", "correct", "evaluate", "predict", "train"]

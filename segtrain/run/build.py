@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +20,7 @@ from segtrain.data.corrupt import CorruptedSource, CorruptionChain
 from segtrain.data.held_out import HeldOut
 from segtrain.data.labels import RevisedLabels
 from segtrain.data.source import DataSet, Source
-from segtrain.data.trusted import Trusted
+from segtrain.data.trusted import JoinedSource, Trusted
 from segtrain.errors import ConfigError, DataError, SegtrainError
 from segtrain.losses import WeightedSum
 from segtrain.models import OverlappingLogits
@@ -27,7 +28,9 @@ from segtrain.noise import Chain, NoiseStrategy
 from segtrain.postprocess import Pipeline
 from segtrain.training import Seeding, SegmentationData, SemanticTask, resolve_precision
 
-__all__ = ["Parts", "Plan", "build", "build_model", "build_sources", "device_of", "make", "plan", "quieten"]
+__all__ = [
+    "Parts", "Plan", "build", "build_members", "build_model", "build_sources", "device_of", "make", "plan", "quieten",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -79,9 +82,9 @@ def plan(cfg: DictConfig) -> Plan:
 
     made = [
         attempt(lambda: make(cfg.data)),
-        attempt(lambda: CorruptionChain(steps=_members(cfg.corruption)) if cfg.corruption else None),
-        attempt(lambda: WeightedSum(_members(cfg.loss), dict(cfg.loss_weights))),
-        attempt(lambda: Chain.of(_members(cfg.noise))),
+        attempt(lambda: CorruptionChain(steps=build_members(cfg.corruption)) if cfg.corruption else None),
+        attempt(lambda: WeightedSum(build_members(cfg.loss), dict(cfg.loss_weights))),
+        attempt(lambda: Chain.of(build_members(cfg.noise))),
         attempt(lambda: build_postprocess(cfg.postprocess)),
         attempt(lambda: make(cfg.augmentation)),
     ]
@@ -126,8 +129,14 @@ def build(cfg: DictConfig, run_dir: Path) -> Parts:
     return Parts(task, data, build_trainer(cfg, run_dir))
 
 
-def build_sources(cfg: DictConfig, wanted: Plan) -> Mapping[str, Source]:
-    """Read what the splits are; corrupt their labels and keep them in memory if the config says so."""
+def build_sources(cfg: DictConfig, wanted: Plan, together: bool = False) -> Mapping[str, Source]:
+    """Read what the splits are; corrupt their labels and keep them in memory if the config says so.
+
+    Args:
+        cfg: of a training.
+        wanted: its plan.
+        together: add a split "all": training, validation and test samples in this order, each once.
+    """
     splits = wanted.data.splits()
     missing = [name for name in ("train", "val", "test") if name not in splits]
     if missing:
@@ -139,6 +148,9 @@ def build_sources(cfg: DictConfig, wanted: Plan) -> Mapping[str, Source]:
     other = None if trusted.split == "train" else splits[trusted.split]
     train = HeldOut(**cfg.get("held_out", {})).training(trusted.training(splits["train"], other))
     splits = {**splits, "train": train}
+    if together:
+        rest = [splits[name] for name in ("val", "test") if name != trusted.split]
+        splits["all"] = reduce(JoinedSource, rest, train)
     if wanted.data.cache:
         splits = {name: CachedSource(source) for name, source in splits.items()}
     return splits
@@ -150,7 +162,7 @@ def build_model(cfg: DictConfig, data: DataSet) -> nn.Module:
 
 
 def build_postprocess(node: DictConfig) -> Pipeline | None:
-    return Pipeline(_members(node)) if node else None
+    return Pipeline(build_members(node)) if node else None
 
 
 def build_trainer(cfg: DictConfig, run_dir: Path) -> pl.Trainer:
@@ -167,7 +179,7 @@ def build_trainer(cfg: DictConfig, run_dir: Path) -> pl.Trainer:
     )
 
 
-def _members(node: Mapping[str, Any]) -> dict[str, Any]:
+def build_members(node: Mapping[str, Any]) -> dict[str, Any]:
     """Build each member of a group that stacks; all their faults come together."""
     members, faults = {}, []
     for name, member in (node or {}).items():

@@ -1,5 +1,6 @@
 """The weights that a checkpoint delivers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -31,16 +32,29 @@ def find_checkpoint(run: str | None, ckpt_path: str | None) -> tuple[Path, Path]
     raise CheckpointError(f"There is no checkpoint: looked for {' and '.join(map(str, candidates))}.")
 
 
-def load_weights(model: nn.Module, path: Path) -> int:
+def load_weights(model: nn.Module, path: Path, prefixes: Sequence[str] | None = None) -> int:
     """Load the weights that a checkpoint delivers (student, EMA or teacher) into a model; give their epoch.
 
+    Args:
+        model: of the run's kind.
+        path: of the checkpoint.
+        prefixes: take the first of these instead that it has, such as "ema."; None = what it delivers.
+
     Raises:
-        CheckpointError: the file is truncated, no checkpoint of segtrain's, or of another model.
+        CheckpointError: the file is truncated, no checkpoint of segtrain's, of another model, or without such weights.
     """
     checkpoint = read_checkpoint(path)
     prefix = checkpoint.get("delivers")
     if prefix is None:
         raise CheckpointError(f"{path} is no checkpoint of segtrain: it lacks the key 'delivers'.")
+    if prefixes is not None:
+        held = [each for each in prefixes if any(key.startswith(each) for key in checkpoint["state_dict"])]
+        if not held:
+            raise CheckpointError(
+                f"{path} has no averaged weights: train with callbacks=[best,last,ema], or a noise strategy that has a "
+                "teacher."
+            )
+        prefix = held[0]
     state = {
         key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)
     }

@@ -1,13 +1,13 @@
 """What a strategy has found out about the labels, told at once and kept for the report."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 from rich.console import Console
 
+from segtrain.audit import named
 from segtrain.data.sample import EvaluationSet
 from segtrain.noise.base import Findings
 from segtrain.training.data import SegmentationData
@@ -52,23 +52,14 @@ class FindingsWriter(Callback):
         for caption, index in findings.examples:
             name, place = data.splits["train"].ids[index], f"examples/{len(examples):02d}"
             _draw(folder / place, data, task, index)
-            examples.append({"id": name, "kind": _named(caption, task.classes), "folder": place})
+            examples.append({"id": name, "kind": named(caption, task.classes), "folder": place})
         return {
             "epoch": trainer.current_epoch,
-            "sentences": [_named(sentence, task.classes) for sentence in findings.sentences],
+            "sentences": [named(sentence, task.classes) for sentence in findings.sentences],
             "diagnosis": findings.diagnosis,
             "overlapping": task.overlapping,
             "examples": examples,
         }
-
-
-def _named(sentence: str, classes: list[str]) -> str:
-    """Put the names of classes in the place of their numbers.
-
-    >>> _named("class 1: wide", ["background", "cell"])
-    'cell: wide'
-    """
-    return re.sub(r"\bclass (\d+)\b", lambda match: classes[int(match[1])], sentence)
 
 
 def _draw(folder: Path, data: SegmentationData, task: SemanticTask, index: int) -> None:

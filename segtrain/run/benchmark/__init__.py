@@ -1,12 +1,14 @@
-"""benchmark: what is measured rather than believed - speed, cost, diagnoses, and what each strategy is worth."""
+"""benchmark: what is measured rather than believed - speed, cost, diagnoses, audits, the worth of strategies."""
 
 from typing import Any
 
 from omegaconf import DictConfig
 
+from segtrain.run.benchmark.audit import audits
 from segtrain.run.benchmark.cost import cost
 from segtrain.run.benchmark.diagnosis import diagnosis
 from segtrain.run.benchmark.noise import noise
+from segtrain.run.benchmark.pace import pace
 from segtrain.run.benchmark.speed import speed
 
 __all__ = ["benchmark"]
@@ -14,4 +16,6 @@ __all__ = ["benchmark"]
 
 def benchmark(cfg: DictConfig) -> Any:
     """Measure what `kind` names."""
-    return {"speed": speed, "cost": cost, "diagnosis": diagnosis, "noise": noise}[cfg.kind](cfg)
+    return {"audit": audits, "speed": speed, "cost": cost, "diagnosis": diagnosis, "noise": noise, "pace": pace}[
+        cfg.kind
+    ](cfg)

@@ -1,0 +1,142 @@
+"""The audit from beginning to end: models that have not learned the labels, a look at a sample, a look at all."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import track
+
+from segtrain.audit.evidence import Evidence
+from segtrain.audit.judge import Judge
+from segtrain.audit.store import AuditStore
+from segtrain.config import suggestion
+from segtrain.data.held_out import HeldOut
+from segtrain.data.source import Source
+from segtrain.errors import ConfigError, DataError
+from segtrain.run.audit.desk import Desk
+from segtrain.run.audit.folds import train_folds
+from segtrain.run.audit.looks import Eyes
+from segtrain.run.audit.results import finish, tell
+from segtrain.run.audit.study import StudyView, chosen_rows, learn
+from segtrain.run.build import Plan, build_members, build_sources
+from segtrain.run.restore import restore, restore_plan
+from segtrain.run.weights import find_checkpoint
+from segtrain.types import Samples
+
+__all__ = ["audit", "eyes_of"]
+
+
+def audit(cfg: DictConfig) -> Path:
+    """Audit the labels of a run's data; give the page of the results, see docs/audit.md for all of them.
+
+    Raises:
+        ConfigError: the data are not where the run had them, or the evidence needs what is not there.
+    """
+    evidence: dict[str, Evidence] = build_members(cfg.evidence)
+    _check(cfg, evidence)
+    run = _run_folder(cfg)
+    run_cfg, plan = restore_plan(cfg, run)
+    source, trained = _source(cfg, run_cfg, plan)
+    folder = Path(cfg.output) if cfg.output else run / "audit"
+    eyes = eyes_of(cfg, run_cfg, folder, evidence)
+    looks = partial(eyes.looks, source, parts=_parts(source.samples, trained, cfg.folds))
+    sample = chosen_rows(source.samples, cfg.sample, cfg.seed)
+    learned = learn(StudyView(source, sample, looks, evidence, len(plan.data.classes)))
+    judge = Judge(evidence, dict(cfg.weights), cfg.tolerance, cfg.least_score)
+    desk = Desk(source, judge, learned, AuditStore(folder / "unfinished"), plan.data, cfg.truth)
+    rows = np.flatnonzero(source.samples.labelled.numpy()).tolist()
+    console = Console(stderr=True)
+    shown = track(looks(rows), "audit", total=len(rows), console=console, disable=not console.is_terminal)
+    judged = [desk.judged(row, look) for row, look in shown]
+    about: dict[str, Any] = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": str(run),
+        "checkpoint": eyes.fingerprint(),
+        "split": cfg.split,
+        "folds": cfg.folds,
+        "evidence": list(evidence),
+        "data": source.fingerprint(),
+        "classes": list(plan.data.classes),
+        "overlapping": plan.data.overlapping,
+        "confusion": desk.confusion.tolist(),
+        "sentences": learned.sentences(list(plan.data.classes)),
+    }
+    page, summary = finish(folder, source, judged, about, cfg.review)
+    tell(page, summary)
+    return page
+
+
+def _run_folder(cfg: DictConfig) -> Path:
+    """Give the run's folder; with folds its own weights are not needed."""
+    if cfg.folds and cfg.run:
+        return Path(cfg.run)
+    return find_checkpoint(cfg.run, cfg.ckpt_path)[0]
+
+
+def _check(cfg: DictConfig, evidence: dict[str, Evidence]) -> None:
+    """Tell what is wrong with the settings, all of it."""
+    faults = [
+        f"weights.{name}: there is no such evidence{suggestion(name, list(evidence))} There are {', '.join(evidence)}."
+        for name in cfg.weights
+        if name not in evidence
+    ]
+    if not evidence:
+        faults.append("evidence: choose at least one, such as evidence=[self_confidence]")
+    if cfg.folds == 1 or cfg.folds < 0:
+        faults.append(f"folds={cfg.folds}: at least 2 models, or 0 for the run's own")
+    for key, allowed, fine in (
+        ("least_score", "in [0, 1]", 0 <= cfg.least_score <= 1),
+        ("tolerance", "at least 0 pixels", cfg.tolerance >= 0),
+        ("sample", "at least 1 image", cfg.sample >= 1),
+        ("passes", "at least 2", cfg.passes >= 2),
+        ("split", "train, val, test or all", cfg.split in ("train", "val", "test", "all")),
+    ):
+        if not fine:
+            faults.append(f"{key}={cfg[key]}: {allowed} is possible")
+    if faults:
+        raise ConfigError("the audit cannot be set up:", faults)
+
+
+def _source(cfg: DictConfig, run_cfg: DictConfig, plan: Plan) -> tuple[Source, int]:
+    """Give what is audited, and how many of its samples, the first ones, are of the training split."""
+    try:
+        splits = build_sources(run_cfg, plan, together=cfg.split == "all")
+    except DataError as error:
+        raise ConfigError(
+            f"The run's data cannot be read (say where they are now by data.root=<folder>): {error}"
+        ) from None
+    source = splits[cfg.split]
+    if not source.samples.labelled.any():
+        raise ConfigError(f"split={cfg.split} has no image with a mask: there is nothing to audit.")
+    if cfg.truth is not None and cfg.truth not in source.reference_names:
+        near = suggestion(cfg.truth, source.reference_names)
+        raise ConfigError(f"truth={cfg.truth}: the data have no such reference mask{near} See data.references.")
+    return source, len(splits["train"]) if cfg.split in ("train", "all") else 0
+
+
+def eyes_of(cfg: DictConfig, run_cfg: DictConfig, folder: Path, evidence: Mapping[str, Evidence]) -> Eyes:
+    """Give what looks at the images: models of the folds, or the run's own."""
+    needs = frozenset(field for part in evidence.values() for field in part.needs)
+    folders = train_folds(run_cfg, folder / "folds", cfg.folds, needs) if cfg.folds else []
+    checkpoints = [find_checkpoint(str(place), None)[1] for place in folders]
+    checkpoints = checkpoints or [find_checkpoint(cfg.run, cfg.ckpt_path)[1]]
+    restored = restore(OmegaConf.merge(cfg, {"ckpt_path": str(checkpoints[0])}))  # type: ignore[arg-type]
+    on_gpu = torch.cuda.is_available() and run_cfg.trainer.accelerator != "cpu"
+    restored.task.to(torch.device("cuda" if on_gpu else "cpu"))
+    return Eyes(restored, checkpoints, needs, cfg.passes, cfg.layer)
+
+
+def _parts(samples: Samples, trained: int, folds: int) -> np.ndarray:
+    """Give the fold whose model has not learned each sample, (N,) int; beyond the `trained` first ones none has."""
+    count = len(samples.clean)
+    if not folds:
+        return np.zeros(count, int)
+    own = Samples(*(column[:trained] for column in samples))
+    parts = HeldOut(fold=0, folds=folds).parts(own) if trained else np.zeros(0, int)
+    return np.concatenate([parts, np.arange(count - trained) % folds])
