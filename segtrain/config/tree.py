@@ -14,7 +14,7 @@ from segtrain.config.targets import join
 
 __all__ = ["STACKING", "resolved", "tree_faults"]
 
-STACKING = ("loss", "noise", "postprocess", "corruption", "callbacks", "logger")
+STACKING = ("loss", "noise", "postprocess", "corruption", "callbacks", "logger", "evidence")
 """Groups whose options add up; each option is one key."""
 
 _OPEN = ("loss_weights", "recipes")
