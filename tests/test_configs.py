@@ -14,7 +14,7 @@ from segtrain.config.kinds import GIVEN
 from segtrain.config.tree import resolved
 
 ROOTS = sorted(path.stem for path in config.config_dir().glob("*.yaml"))
-ELSEWHERE = ("hydra", "paths", "study")
+ELSEWHERE = ("hydra", "paths", "study", "evidence")
 """Groups that no training chooses from."""
 OPTIONS = [(group, name) for group in config.groups() if group not in ELSEWHERE for name in config.options(group)]
 FILES = sorted(config.config_dir().rglob("*.yaml"))
@@ -82,7 +82,7 @@ def test_every_option_passes_the_check_and_shows_every_knob(group: str, name: st
     assert hidden_knobs(check_choice(group, f"{group}={name}")) == []
 
 
-@pytest.mark.parametrize("group", [group for group in STACKING if config.options(group)])
+@pytest.mark.parametrize("group", [group for group in STACKING if config.options(group) and group not in ELSEWHERE])
 def test_all_options_of_a_group_that_stacks_pass_together_and_show_every_knob(group: str) -> None:
     names = [name for name in config.options(group) if name != "none"]
     node = check_choice(group, f"{group}=[{','.join(names)}]")

@@ -6,7 +6,7 @@ import numpy as np
 
 from segtrain.types import IGNORE
 
-__all__ = ["Evidence", "Look", "against", "planes_of"]
+__all__ = ["Evidence", "Look", "against", "given_probs", "planes_of"]
 
 
 class Look(NamedTuple):
@@ -23,7 +23,9 @@ class Look(NamedTuple):
     passes: np.ndarray | None = None
     """(T, *probs.shape): further passes with dropout."""
     snapshots: np.ndarray | None = None
-    """(S, *probs.shape): what the same model believed at earlier epochs, or its average over the training."""
+    """(S, *probs.shape): what the same model believed at earlier epochs."""
+    teacher: np.ndarray | None = None
+    """Like `probs`: what the average of the model's weights over the training believes."""
     annotations: tuple[np.ndarray, ...] = ()
     """Masks by several annotators, each in the form of the label."""
     clean: bool = False
@@ -67,8 +69,18 @@ def against(label: np.ndarray, probs: np.ndarray) -> np.ndarray:
     >>> against(np.array([[1, 255]], np.uint8), probs).tolist()
     [[0.75, 0.0]]
     """
+    return np.where(label == IGNORE, np.float32(0), 1 - given_probs(label, probs))
+
+
+def given_probs(label: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Give the probability of each pixel's own label, in the label's form, float32; that of class 0 where ignored.
+
+    >>> given_probs(np.array([[1]], np.uint8), np.array([[[0.75]], [[0.25]]], np.float32)).tolist()
+    [[0.25]]
+    """
     labels, problems = planes_of(label, probs)
-    valid = labels != IGNORE
-    given = np.where(valid, labels, 0)[:, None].astype(np.intp)  # (P, 1, H, W)
-    own = np.take_along_axis(problems, given, axis=1)[:, 0]
-    return np.where(valid, 1 - own, 0).astype(np.float32).reshape(label.shape)
+    count, area = problems.shape[1], label.shape[-2] * label.shape[-1]
+    start = np.arange(len(labels))[:, None] * (count * area) + np.arange(area)  # (P, HW), each pixel's class 0
+    given = np.where(labels == IGNORE, 0, labels).reshape(len(labels), area)
+    own = np.take(np.ascontiguousarray(problems).ravel(), start + given * np.intp(area))
+    return own.astype(np.float32, copy=False).reshape(label.shape)
