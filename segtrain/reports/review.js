@@ -211,6 +211,7 @@ function pressed(event) {
   if (typing && event.key === "Escape") event.target.blur();
   if (typing || sliding) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.repeat && "aru".includes(key)) return; // a key held down decides once
   if (LAYER_KEYS[key]) toggleLayer(LAYER_KEYS[key]);
   else if (KEYS[key]) ACTIONS[KEYS[key]]();
   else return;

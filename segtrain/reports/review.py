@@ -141,7 +141,7 @@ def _blocks(store: AuditStore, images: Sequence[str]) -> Iterator[tuple[int, dic
                 "picture": picture,
                 "step": step,
                 "grid": grids["suggested"].shape[-2:],
-                "labels": {name: _text(zlib.compress(grid.tobytes(), 9)) for name, grid in grids.items()},
+                "labels": {name: _text(zlib.compress(grid.tobytes())) for name, grid in grids.items()},
                 "regions": [*map(_region, entry.issues)],
             },
         )

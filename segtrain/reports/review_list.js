@@ -42,15 +42,26 @@ class FindingList {
     });
   }
 
+  // Replaces the rows that are not as they should be; one that is being clicked stays.
   draw() {
     const { scrollTop, clientHeight } = this.scroller;
     const first = Math.max(0, Math.floor(scrollTop / ROW) - BEYOND);
     const last = Math.min(this.ranks.length, Math.ceil((scrollTop + clientHeight) / ROW) + BEYOND);
-    const places = Array.from({ length: Math.max(0, last - first) }, (_, place) => first + place);
-    this.rows.replaceChildren(...places.map((place) => this.row(place)));
+    const wanted = new Map();
+    for (let place = first; place < last; place++) wanted.set(this.stateOf(place), place);
+    for (const row of [...this.rows.children]) if (!wanted.delete(row.dataset.state)) row.remove();
+    for (const place of wanted.values()) {
+      const below = [...this.rows.children].find((row) => Number(row.dataset.place) > place);
+      this.rows.insertBefore(this.row(place), below ?? null);
+    }
     const shown = this.ranks.includes(this.current);
     if (shown) this.scroller.setAttribute("aria-activedescendant", `finding-${this.current}`);
     else this.scroller.removeAttribute("aria-activedescendant");
+  }
+
+  stateOf(place) {
+    const rank = this.ranks[place];
+    return [place, this.ranks.length, rank, rank === this.current, this.decisions.of(FINDINGS[rank])].join();
   }
 
   row(place) {
@@ -59,7 +70,7 @@ class FindingList {
     const row = element("div", "row");
     row.id = `finding-${finding.rank}`;
     row.style.top = `${place * ROW}px`;
-    row.dataset.rank = finding.rank;
+    Object.assign(row.dataset, { rank: finding.rank, place, state: this.stateOf(place) });
     row.setAttribute("role", "option");
     row.setAttribute("aria-selected", finding.rank === this.current);
     row.setAttribute("aria-setsize", this.ranks.length);

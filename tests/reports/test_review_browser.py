@@ -119,6 +119,13 @@ def test_keys_decide_and_undo(page: Any) -> None:
     assert current(page) == "one#1"
 
 
+def test_a_key_held_down_decides_once(page: Any) -> None:
+    held = {"type": "keyDown", "key": "a", "text": "a"}
+    for repeated in (False, True, True):
+        page.execute_cdp_cmd("Input.dispatchKeyEvent", {**held, "autoRepeat": repeated})
+    assert decided(page) == {"one#0": "accept"}
+
+
 def test_buttons_do_what_keys_do(page: Any) -> None:
     for action in ("accept", "next", "reject", "previous", "undo"):
         page.find_element("css selector", f"[data-action={action}]").click()
