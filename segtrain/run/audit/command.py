@@ -67,7 +67,7 @@ def audit(cfg: DictConfig) -> Path:
         "confusion": desk.confusion.tolist(),
         "sentences": learned.sentences(list(plan.data.classes)),
     }
-    page, summary = finish(folder, source, judged, about, cfg.review)
+    page, summary = finish(folder, source, judged, about, cfg.review, desk.regions)
     tell(page, summary)
     return page
 

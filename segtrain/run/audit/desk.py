@@ -1,8 +1,9 @@
 """Where labels are judged one after the other; what was found is kept in files."""
 
 import numpy as np
+import pandas as pd
 
-from segtrain.audit.evidence import Look, against, soft_minimum
+from segtrain.audit.evidence import Clustering, Look, against, soft_minimum
 from segtrain.audit.judge import BIAS, Judge
 from segtrain.audit.ranking import severities
 from segtrain.audit.store import AuditStore, Entry
@@ -13,6 +14,9 @@ from segtrain.run.audit.truth import mark
 from segtrain.types import CLASS_AXIS, IGNORE
 
 __all__ = ["Desk"]
+
+MAPPED = 250
+"""Images whose regions are mapped."""
 
 
 class Desk:
@@ -39,6 +43,8 @@ class Desk:
         count = len(data.classes)
         self.confusion = np.zeros((count, 2, 2) if data.overlapping else (1, count, count), np.int64)
         """Pixels by their class in the label and in the suggestion."""
+        self.regions: list[pd.DataFrame] = []
+        """Of the clustering, if it is asked: a part of the regions, for a map."""
 
     def judged(self, row: int, look: Look) -> Judged:
         """Judge one label, keep what was found, and give what is needed of it in the end."""
@@ -51,6 +57,7 @@ class Desk:
         if issues:
             self.store.write(Entry(name, issues, suggested, prediction))
         self._count(look.label, suggested)
+        self._map(look)
         marked = None
         if self.truth is not None:
             truth = self.source.references(row).get(self.truth)
@@ -58,6 +65,18 @@ class Desk:
         scores = tuple(issue.score for issue in issues if BIAS not in issue.evidence)
         quality = soft_minimum(1 - against(look.label, look.probs))
         return Judged(row, name, look.clean, severities(issues), quality, scores, marked)
+
+    def _map(self, look: Look) -> None:
+        """Keep a few regions of the first images for the map of the clustering."""
+        clustering = next((p for p in self.judge.evidence.values() if isinstance(p, Clustering)), None)
+        if clustering is None or len(self.regions) >= MAPPED:
+            return
+        found = clustering.embedding(look)
+        drawn = found.classes > 0
+        names = np.where(look.label.ndim == 3, found.problems, found.classes)
+        table = {"x": found.points[:, 0], "y": found.points[:, min(1, found.points.shape[1] - 1)]}
+        told = pd.DataFrame({**table, "class": [self.classes[c] for c in names], "flagged": found.outliers.doubt > 0})
+        self.regions.append(told[drawn].iloc[:: max(1, int(drawn.sum()) // 12)])
 
     def _count(self, label: np.ndarray, suggested: np.ndarray) -> None:
         """Add a label's pixels to the confusion."""

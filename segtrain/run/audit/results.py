@@ -16,7 +16,8 @@ from segtrain.audit.judge import BIAS
 from segtrain.audit.ranking import FAMILIES, qualities
 from segtrain.audit.store import ISSUE_COLUMNS, AuditStore, issue_row
 from segtrain.data.source import Source
-from segtrain.reports import audit_figures, standing_alone, write_review
+from segtrain.reports.audit_figures import audit_figures, standing_alone
+from segtrain.reports.review import write_review
 from segtrain.run.audit.truth import Marked, marks
 from segtrain.run.status import write_atomically
 
@@ -44,7 +45,12 @@ class Judged(NamedTuple):
 
 
 def finish(
-    folder: Path, source: Source, judged: Sequence[Judged], about: Mapping[str, Any], review: int
+    folder: Path,
+    source: Source,
+    judged: Sequence[Judged],
+    about: Mapping[str, Any],
+    review: int,
+    regions: Sequence[pd.DataFrame] = (),
 ) -> tuple[Path, dict[str, Any]]:
     """Write the results of an audit in the place of an earlier one's; give the page and the summary.
 
@@ -54,6 +60,7 @@ def finish(
         judged: each labelled sample.
         about: the first entries of the summary.
         review: how many issues the page shows.
+        regions: for the map of the clustering, see `audit_figures`.
     """
     store = AuditStore(folder / "unfinished")
     store.folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +80,8 @@ def finish(
     }
     if marked:
         summary["truth"] = marks(images, issues, marked, THRESHOLDS)
-    for name, figure in audit_figures(issues, images, summary).items():
+    mapped = pd.concat(regions, ignore_index=True) if regions else None
+    for name, figure in audit_figures(issues, images, summary, mapped).items():
         write_atomically(store.folder / "plots" / f"{name}.svg", standing_alone(figure))
     write_atomically(store.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     write_review(store.folder, most=review)

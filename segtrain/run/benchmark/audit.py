@@ -83,7 +83,7 @@ def _measured(cfg: DictConfig, run: Path, arm: str) -> dict[str, Any]:
     told["issues"] = store.summary["issues"]
     told["dice_of_majority"] = _majority(cfg, run)
     if cfg.instances is not None:
-        told["instances"], told["instances_found"] = _instances(store, cfg)
+        told["instances"], told["instances_found"] = _instances(store, run, cfg)
     return told
 
 
@@ -102,10 +102,10 @@ def _majority(cfg: DictConfig, run: Path) -> float | None:
     return float(np.mean(scores)) if scores else None
 
 
-def _instances(store: AuditStore, cfg: DictConfig) -> tuple[int, int]:
+def _instances(store: AuditStore, run: Path, cfg: DictConfig) -> tuple[int, int]:
     """Count the instances that were removed or replaced afterwards, and those that one of the first issues touches."""
     issues = store.issues().head(FIRST)
-    root = Path(cfg.root or compose_config("train", list(cfg.study.overrides)).data.root)
+    root = Path(OmegaConf.load(run / "config.yaml").data.root)
     total = found = 0
     for file in sorted((root / cfg.instances.before).glob("*.png")):
         gone, before = _gone(file, root / cfg.instances.after / file.name)
