@@ -82,7 +82,7 @@ def _overview(summary: dict[str, Any], issues: pd.DataFrame) -> dict[str, Any]:
 def _data(summary: dict[str, Any], issues: pd.DataFrame, images: Sequence[str]) -> dict[str, Any]:
     """Give what the page knows of every finding; the pictures are in blocks of their own."""
     classes = [str(name) for name in summary["classes"]]
-    evidence = [name for name in issues.columns if name not in ISSUE_COLUMNS]
+    evidence = [name for name in issues.columns if name not in (*ISSUE_COLUMNS, "right")]  # right: by the truth
     return {
         "data": str(summary["data"]),
         "created": str(summary["created"]),

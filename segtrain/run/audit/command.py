@@ -15,7 +15,7 @@ from rich.progress import track
 from segtrain.audit.evidence import Evidence
 from segtrain.audit.judge import Judge
 from segtrain.audit.store import AuditStore
-from segtrain.config import suggestion
+from segtrain.config import compose_config, suggestion
 from segtrain.data.held_out import HeldOut
 from segtrain.data.source import Source
 from segtrain.errors import ConfigError, DataError
@@ -25,11 +25,15 @@ from segtrain.run.audit.looks import Eyes
 from segtrain.run.audit.results import finish, tell
 from segtrain.run.audit.study import StudyView, chosen_rows, learn
 from segtrain.run.build import Plan, build_members, build_sources
+from segtrain.run.correct import correct
 from segtrain.run.restore import restore, restore_plan
 from segtrain.run.weights import find_checkpoint
 from segtrain.types import Samples
 
 __all__ = ["audit", "eyes_of"]
+
+PRECISE = 0.8
+"""Estimated precision from which on issues are mended without a person's word."""
 
 
 def audit(cfg: DictConfig) -> Path:
@@ -69,7 +73,21 @@ def audit(cfg: DictConfig) -> Path:
     }
     page, summary = finish(folder, source, judged, about, cfg.review, desk.regions)
     tell(page, summary)
+    _mend(cfg, run, folder, summary)
     return page
+
+
+def _mend(cfg: DictConfig, run: Path, folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write masks with the issues mended that are probably right, into `mended/`; nothing where nobody knows."""
+    sure = [row["score"] for row in summary["thresholds"] if row["issues"] and (row["precision"] or 0) >= PRECISE]
+    above = cfg.accept if cfg.accept is not None else min(sure, default=None)
+    if above is None or cfg.split == "all":
+        return
+    output = folder / "mended" / str(summary["created"]).partition("+")[0].replace(":", "-")  # of this audit alone
+    given = {"run": str(run), "audit": str(folder), "above": above, "output": str(output)}
+    given["allow_targets"] = list(cfg.allow_targets)
+    given["data"] = {"root": cfg.data.root}
+    correct(OmegaConf.merge(compose_config("correct", [f"run='{run}'", "above=0"]), given))  # type: ignore[arg-type]
 
 
 def _run_folder(cfg: DictConfig) -> Path:

@@ -51,7 +51,7 @@ class Desk:
         name = self.source.ids[row]
         prediction = look.probs.argmax(axis=CLASS_AXIS).astype(np.uint8)
         seen = seen_of(look, row, self.source.samples, len(self.classes))
-        suggested = self.learned.suggestion(seen, prediction)
+        suggested = self.learned.suggestion(seen, look)
         annotator = int(self.source.samples.annotator[row])
         issues = self.judge(look, suggested, None if look.clean else self.learned.proven(annotator))
         if issues:
@@ -62,9 +62,12 @@ class Desk:
         if self.truth is not None:
             truth = self.source.references(row).get(self.truth)
             marked = mark(look.label, truth, issues, suggested, THRESHOLDS, self.classes)
-        scores = tuple(issue.score for issue in issues if BIAS not in issue.evidence)
+        own = [issue for issue in issues if BIAS not in issue.evidence]  # what is wrong with all says nothing of one
+        scores = tuple(issue.score for issue in own)
         quality = soft_minimum(1 - against(look.label, look.probs))
-        return Judged(row, name, look.clean, severities(issues), quality, scores, marked)
+        return Judged(
+            row, name, look.clean, np.append(severities(own), float(len(own) < len(issues))), quality, scores, marked
+        )
 
     def _map(self, look: Look) -> None:
         """Keep a few regions of the first images for the map of the clustering."""

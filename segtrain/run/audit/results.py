@@ -36,7 +36,7 @@ class Judged(NamedTuple):
     image: str
     clean: bool
     severities: np.ndarray
-    """(3,), see `severities`."""
+    """(4,), see `severities`; the last is 1 where clean masks prove an issue."""
     soft_minimum: float
     scores: tuple[float, ...]
     """Of its issues, but for those that clean masks prove."""
@@ -105,7 +105,8 @@ def _write_issues(
             right = {"right": marked[entry.image].right[number]} if entry.image in marked else {}
             rows.append({**issue_row(entry.image, number, issue, classes, None), **right})
     table = pd.DataFrame(rows, columns=None if rows else list(ISSUE_COLUMNS))
-    table["precision"] = precision.of(table["score"].to_numpy(float))
+    known = precision.of(table["score"].to_numpy(float))
+    table["precision"] = np.where(known > 0, known, np.nan)  # as many false alarms as issues, or too few clean labels
     if BIAS in table:  # proven by clean masks
         table.loc[table[BIAS].notna(), "precision"] = table[BIAS]
     table = table.sort_values(["score", "area"], ascending=False, kind="stable", ignore_index=True)
@@ -116,13 +117,13 @@ def _write_issues(
 
 def _write_images(store: AuditStore, judged: Sequence[Judged], issues: pd.DataFrame) -> pd.DataFrame:
     """Write images.csv, the worst label first, of equal ones that with the lowest soft minimum."""
-    severe = np.array([one.severities for one in judged]).reshape(-1, len(FAMILIES))
+    severe = np.array([one.severities for one in judged]).reshape(-1, len(FAMILIES) + 1)
     table = pd.DataFrame({"image": [one.image for one in judged], "quality": qualities(severe).round(6)})
     counts = issues.groupby("image").size()
     table["issues"] = table["image"].map(counts).fillna(0).astype(int)
     table["clean"] = [one.clean for one in judged]
     table["soft_minimum"] = [round(one.soft_minimum, 6) for one in judged]
-    for family, values in zip(FAMILIES, severe.T, strict=True):
+    for family, values in zip((*FAMILIES, BIAS), severe.T, strict=True):
         table[family] = values.round(4)
     table = table.sort_values(["quality", "soft_minimum"], kind="stable", ignore_index=True)
     table.to_csv(store.folder / "images.csv", index=False)

@@ -20,6 +20,9 @@ from segtrain.audit import (
     survey,
 )
 from segtrain.audit.evidence import Evidence, Look
+from segtrain.audit.issue import apply_issues
+from segtrain.audit.ranking import FAMILIES
+from segtrain.audit.search import find_differences
 from segtrain.audit.survey import margins
 from segtrain.data.sample import collate, complete
 from segtrain.data.source import Source
@@ -125,11 +128,26 @@ class Learned(NamedTuple):
     confidence: float
 
     def proven(self, annotator: int) -> np.ndarray | None:
-        """Give how certain it is of each class, (K,), that this annotator draws its outlines beside the true ones."""
+        """Give how certain it is of each class, (K,), that what is taken off this annotator's outlines is none of it.
+
+        Off by d on average, with an error s of that and of single outlines about it, an outline that is moved by d
+        goes too far half of the time: E[max(0, d - N(d, s))] = s / sqrt(2 pi) of the d pixels are taken off wrongly.
+        """
         if self.corrector is None:
             return None
         habit = self.corrector.habits.get(annotator, np.zeros_like(self.corrector.bias.displacement))
-        return np.where(self.corrector.bias.of(habit).significant, self.confidence, 0.0)
+        bias = self.corrector.bias.of(habit)
+        width = np.nan_to_num(self.corrector.bias.high - self.corrector.bias.low, posinf=0.0)
+        spread = np.hypot(width / (2 * 1.96), self._unsteadiness(len(habit)))
+        wrong = spread / np.sqrt(2 * np.pi) / np.maximum(np.abs(bias.displacement), 1e-6)
+        return np.where(bias.significant, self.confidence * np.maximum(1 - wrong, 0.0), 0.0)
+
+    def _unsteadiness(self, num_classes: int) -> np.ndarray:
+        """Give by how many pixels outlines vary about what is usual, (K,), as far as that is for certain."""
+        found = np.zeros(num_classes)
+        for finding in self.diagnosis.found("unsteady", "shaky"):
+            found[finding.number] = np.hypot(found[finding.number], finding.amount.value)
+        return found
 
     def sentences(self, classes: Sequence[str]) -> list[str]:
         """Say what kind of noise the labels have, and what annotators do always."""
@@ -141,23 +159,29 @@ class Learned(NamedTuple):
                 found.append(f"{classes[number]}: annotator {name} draws {how} than the others")
         return found or ["No kind of noise is for certain in the labels as a whole."]
 
-    def suggestion(self, seen: Seen, prediction: np.ndarray) -> np.ndarray:
+    def suggestion(self, seen: Seen, look: Look) -> np.ndarray:
         """Give what a label should be, in its form.
 
-        It is the prediction; or, where annotators have habits, the label rid of them. A clean label needs no such
-        thing: there it is the prediction rid of what the model has learned of them.
+        It is the prediction; or, where annotators have habits, the label rid of them, with the objects that the
+        prediction misses in it or finds too many. The prediction is then rid of what the model has learned of the
+        habits, and is all that a clean label is compared with.
         """
+        prediction = look.probs.argmax(axis=CLASS_AXIS).astype(np.uint8)
         if self.corrector is None:
             return prediction
         given, predicted = (margins(part)[0] for part in (seen.batch.target, seen.probs))
-        if seen.batch.clean[0]:
-            moved = np.where(self.corrector.bias.significant, self.corrector.bias.model, 0)
-            field = np.broadcast_to(moved[:, None, None].astype(np.float32), predicted.shape)
-            return _label(redraw(predicted > 0, field, exclusive=prediction.ndim == 2))
+        moved = np.where(self.corrector.bias.significant, self.corrector.bias.model, 0)
+        field = np.broadcast_to(moved[:, None, None].astype(np.float32), predicted.shape)
+        prediction = _label(redraw(predicted > 0, field, exclusive=prediction.ndim == 2))
+        if look.clean:
+            return prediction
         valid = (seen.batch.weight[0] > 0).numpy()
         offsets = [displacement(*pair, valid).offset for pair in zip(given, predicted, strict=True)]
         probs = self.corrector.label(seen, 0, np.array(offsets))
-        return prediction if probs is None else _label(probs)
+        if probs is None:
+            return prediction
+        objects = [i for i in find_differences(look.label, prediction) if i.kind in FAMILIES["objects"]]
+        return apply_issues(_label(probs), prediction, objects)
 
 
 def _label(probs: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ __all__ = ["audits"]
 
 FIRST = 500
 """Issues that a person may look at."""
-CUT = 0.9
+CUT = 0.7
 """The score from which on labels are mended."""
 
 

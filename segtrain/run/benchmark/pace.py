@@ -27,9 +27,9 @@ from segtrain.types import CLASS_AXIS
 
 __all__ = ["pace"]
 
-ROUNDS = 5
-IMAGES = 48
-SAMPLE = 16
+ROUNDS = 3
+IMAGES = 24
+SAMPLE = 8
 
 
 class Cost(NamedTuple):
