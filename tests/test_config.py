@@ -239,7 +239,7 @@ def test_a_used_folder_is_refused_unless_the_run_goes_on(tmp_path: Path, monkeyp
         (
             "evaluate",
             ["run=x", "split=tets"],
-            ["split: one of 'train', 'val', 'test' expected, got 'tets', did you mean"],
+            ["split: one of 'train', 'val', 'test', 'all' expected, got 'tets', did you mean"],
         ),
         (
             "evaluate",
@@ -253,7 +253,11 @@ def test_a_used_folder_is_refused_unless_the_run_goes_on(tmp_path: Path, monkeyp
         ("check_data", [], []),
         ("check_data", ["procceses=3"], ["procceses: there is no 'procceses', did you mean 'processes'?"]),
         ("benchmark", ["kind=speed"], []),
-        ("benchmark", ["kind=sped"], ["kind: one of 'speed', 'cost', 'diagnosis', 'noise' expected, got 'sped'"]),
+        (
+            "benchmark",
+            ["kind=sped"],
+            ["kind: one of 'speed', 'cost', 'diagnosis', 'noise', 'audit', 'pace' expected, got 'sped'"],
+        ),
     ],
 )
 def test_the_other_commands(name: str, overrides: list[str], says: list[str]) -> None:
