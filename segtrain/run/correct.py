@@ -111,6 +111,11 @@ def _summary(store: AuditStore) -> Mapping[str, Any]:
         raise ConfigError(f"audit: {error}") from None
     if lacking := [key for key in _SUMMARY if key not in summary]:
         raise ConfigError(f"audit: {store.folder}/summary.json lacks {', '.join(lacking)}: make the audit anew.")
+    if summary["split"] == "all":
+        raise ConfigError(
+            f"audit: {store.folder} is about all splits together, whose masks are written apart: audit each by itself, "
+            "such as split=train."
+        )
     if not (store.folder / "issues.csv").exists():
         raise ConfigError(f"audit: {store.folder} lacks issues.csv: make the audit anew.")
     return summary

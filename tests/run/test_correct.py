@@ -466,3 +466,10 @@ def test_the_command_ends_with_status_2(exclusive: Audited, capsys: pytest.Captu
 
 def test_the_check_knows_all_formats() -> None:
     assert {"png", *EXPORTS} == set(_FORMATS)
+
+
+def test_an_audit_of_all_splits_together_is_refused(exclusive: Audited) -> None:
+    file = exclusive.run / "audit" / "summary.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "split": "all"}))
+    with pytest.raises(ConfigError, match="all splits together"):
+        corrected(exclusive, "above=0.5")
