@@ -23,7 +23,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Score the run's delivered weights; give the metrics named `<split>/<score><suffix>`, and write them down."""
     postprocess = build_postprocess(cfg.postprocess)
     restored = restore(cfg)
-    splits = build_sources(restored.cfg, restored.plan)
+    splits = build_sources(restored.cfg, restored.plan, together=cfg.split == "all")
     if cfg.split not in splits:
         raise ConfigError(f"split={cfg.split} is not in the data, which has {', '.join(splits)}.")
     restored.task.evaluate_against(splits[cfg.split].reference_names, postprocess)

@@ -17,6 +17,7 @@ from segtrain.config import compose_config
 from segtrain.data import Synthetic
 from segtrain.data.source import Source
 from segtrain.errors import ConfigError
+from segtrain.run.audit.command import _parts
 from segtrain.run.audit.desk import Desk
 from segtrain.run.audit.results import finish
 from segtrain.run.audit.study import StudyView, chosen_rows, learn
@@ -85,6 +86,10 @@ def test_no_image_is_judged_by_a_model_that_learned_it(finished: AuditStore) -> 
         assert len(read_checkpoint(place / "checkpoints" / "last.ckpt")["state_dict"]) > 0
     assert not left_out[0] & left_out[1]
     assert left_out[0] | left_out[1] == set(finished.images()["image"])
+    source = parts[1]  # of everyone
+    judges = _parts(source.samples, len(source), FOLDS)
+    for name, judge in zip(source.ids, judges, strict=True):
+        assert name in left_out[judge]
 
 
 def test_another_audit_takes_the_same_models(finished: AuditStore, tmp_path: Path) -> None:
@@ -92,6 +97,12 @@ def test_another_audit_takes_the_same_models(finished: AuditStore, tmp_path: Pat
     store = audited(finished.folder.parent, "evidence=[self_confidence]")
     assert {file: file.stat().st_mtime_ns for file in store.folder.glob("folds/*/checkpoints/*")} == weights
     assert store.summary["evidence"] == ["self_confidence"]
+
+
+def test_what_the_run_held_out_is_judged_too(tmp_path: Path) -> None:
+    folder = trained(tmp_path / "run", "held_out.fold=1")
+    assert audited(folder, "folds=0").summary["images"] == 12
+    assert audited(folder).summary["images"] == 12
 
 
 def test_a_run_judges_its_own_labels_without_folds(tmp_path: Path) -> None:

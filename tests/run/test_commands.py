@@ -88,6 +88,10 @@ def test_evaluate_another_split_with_flips(trained: tuple[Path, dict[str, float]
     metrics = run.evaluate(compose_config("evaluate", [f'run="{folder}"', "split=train", "tta=flips"]))
     assert math.isfinite(metrics["train/dice@clean"])
     assert (folder / "evaluate" / "train" / "images.csv").exists()
+    metrics = run.evaluate(compose_config("evaluate", [f'run="{folder}"', "split=all"]))
+    assert math.isfinite(metrics["all/dice@clean"])
+    scored = pd.read_csv(folder / "evaluate" / "all" / "images.csv")
+    assert len(scored) > len(pd.read_csv(folder / "evaluate" / "train" / "images.csv"))
     with pytest.raises(ConfigError, match="split=trian"):
         run.evaluate(compose_config("evaluate", [f'run="{folder}"', "split=trian"]))
 

@@ -1,6 +1,5 @@
 """Calibration: how many issues are right, told from those that are found where nothing is wrong."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +21,6 @@ class Precision(NamedTuple):
     """(S,) in [0, 1], never falling; NaN where no clean label tells."""
     floors: np.ndarray
     """(S,) likewise, what the share is at least, with 95 % confidence."""
-    issues: np.ndarray
-    """(n,) the scores of all issues, increasing."""
 
     def of(self, scores: np.ndarray) -> np.ndarray:
         """Give the estimate at each of these scores, float64 of the same shape; NaN where no clean label tells."""
@@ -32,18 +29,6 @@ class Precision(NamedTuple):
     def at_least(self, scores: np.ndarray) -> np.ndarray:
         """Give what it is at least, likewise."""
         return self._at(scores, self.floors)
-
-    def table(self, thresholds: Iterable[float]) -> list[dict[str, float]]:
-        """Give a row for each threshold: "score", how many "issues" reach it, their "precision" and "at_least"."""
-        return [
-            {
-                "score": float(score),
-                "issues": int(len(self.issues) - np.searchsorted(self.issues, score)),
-                "precision": float(self.of(np.array(score))),
-                "at_least": float(self.at_least(np.array(score))),
-            }
-            for score in thresholds
-        ]
 
     def _at(self, scores: np.ndarray, known: np.ndarray) -> np.ndarray:
         if not len(self.scores):
@@ -82,13 +67,13 @@ def calibrate(
     """
     noisy, clean = (np.sort(np.asarray(scores, np.float64).ravel()) for scores in (noisy_scores, clean_scores))
     if clean_images < 1 or noisy_images < 1 or not len(noisy):
-        return Precision(np.empty(0), np.empty(0), np.empty(0), noisy)
+        return Precision(np.empty(0), np.empty(0), np.empty(0))
     found = np.unique(noisy)
     scores = found[np.unique(np.linspace(0, len(found) - 1, min(STEPS, len(found))).round().astype(np.int64))]
     issues, alarms = (len(each) - np.searchsorted(each, scores) for each in (noisy, clean))
     odds = (alarms + 1) / issues, np.array([_odds(*counts, clumping) for counts in zip(alarms, issues, strict=True)])
     shares, floors = (1 - np.minimum(1, each * noisy_images / clean_images) for each in odds)
-    return Precision(scores, np.maximum.accumulate(shares), np.maximum.accumulate(floors), noisy)
+    return Precision(scores, np.maximum.accumulate(shares), np.maximum.accumulate(floors))
 
 
 def _odds(alarms: float, issues: float, clumping: float) -> float:

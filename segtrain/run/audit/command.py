@@ -46,6 +46,8 @@ def audit(cfg: DictConfig) -> Path:
     _check(cfg, evidence)
     run = _run_folder(cfg)
     run_cfg, plan = restore_plan(cfg, run)
+    # All samples are judged, also those that the run held out; the folds are dealt from the same ones.
+    OmegaConf.update(run_cfg, "held_out.fold", None, force_add=True)
     source, trained = _source(cfg, run_cfg, plan)
     folder = Path(cfg.output) if cfg.output else run / "audit"
     eyes = eyes_of(cfg, run_cfg, folder, evidence)

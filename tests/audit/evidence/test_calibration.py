@@ -68,17 +68,9 @@ def test_issues_in_clumps_promise_less() -> None:
     assert clumped.mean() < loose.mean() - 0.02
 
 
-def test_the_table_counts_issues_from_each_threshold_on() -> None:
-    rows = calibrate(np.array([0.6, 0.9, 0.9, 0.9]), 4, np.array([0.6]), 4).table([0.5, 0.7, 0.95])
-    assert [row["issues"] for row in rows] == [4, 3, 0]
-    assert [row["score"] for row in rows] == [0.5, 0.7, 0.95]
-    assert rows[0]["precision"] == pytest.approx(0.5)
-    assert rows[0]["at_least"] <= rows[0]["precision"]
-
-
 @pytest.mark.parametrize("given", [([0.5], 3, [], 0), ([], 3, [], 2), ([], 0, [], 0)])
 def test_without_clean_samples_or_issues_nothing_is_known(given: tuple[list[float], int, list[float], int]) -> None:
     noisy, noisy_images, clean, clean_images = given
     precision = calibrate(np.array(noisy), noisy_images, np.array(clean), clean_images)
     assert np.isnan(precision.of(np.array([0.2, 0.9]))).all()
-    assert np.isnan(precision.table([0.5])[0]["precision"])
+    assert np.isnan(precision.at_least(np.array([0.5]))).all()
