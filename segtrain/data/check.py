@@ -11,9 +11,9 @@ from segtrain.data.check_report import CheckReport
 from segtrain.data.examine import Examined, Finding
 from segtrain.data.source import DataSet, Source
 from segtrain.data.tally import Tally
-from segtrain.data.twins import NearTwins, Twins
+from segtrain.data.twins import NearTwins, Seen, Twins
 
-__all__ = ["check"]
+__all__ = ["check", "near_duplicates"]
 
 
 def check(
@@ -49,6 +49,22 @@ def check(
     report.near_twins = near.pairs()
     report.finish()
     return report
+
+
+def near_duplicates(data_set: DataSet, num_workers: int = 0) -> list[tuple[float, Seen, Seen]]:
+    """Give the images that look nearly like one of an earlier split, which a score on them rewards for being learned.
+
+    Args:
+        data_set: any; every image is read once.
+        num_workers: processes that read; 0 = this one.
+
+    Returns:
+        The correlation of two sketches, the earlier split's image and the other one, the nearest first.
+    """
+    near = NearTwins()
+    for split, finding in _findings(data_set.splits(), data_set, True, num_workers):
+        near.add(split, finding)
+    return near.pairs()
 
 
 def _findings(

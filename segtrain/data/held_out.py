@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from segtrain.data.source import Item, Source
+from segtrain.data.wrapped import WrappedSource
 from segtrain.errors import ConfigError
 from segtrain.seeds import derive_seed
 from segtrain.types import Samples
@@ -24,11 +25,14 @@ class HeldOut:
     Args:
         fold: the part, counted from 0; None = none.
         folds: how many parts there are, about equally large.
-        seed: of the parts; it does not follow the run's seed, so that every run has the same parts.
+        clean: how many of the clean samples stay, the first in an order by chance; the others are left out, too.
+            None = all of them.
+        seed: of parts and order; it does not follow the run's seed, so that every run has the same ones.
     """
 
     fold: int | None = None
     folds: int = 4
+    clean: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -36,6 +40,8 @@ class HeldOut:
             raise ConfigError(f"held_out.folds={self.folds}: at least 2 parts are possible.")
         if self.fold is not None and not 0 <= self.fold < self.folds:
             raise ConfigError(f"held_out.fold={self.fold}: the parts are counted from 0 to {self.folds - 1}.")
+        if self.clean is not None and self.clean < 0:
+            raise ConfigError(f"held_out.clean={self.clean}: at least 0 clean samples can stay.")
 
     def training(self, source: Source) -> Source:
         """Give what is left of a training split.
@@ -43,10 +49,16 @@ class HeldOut:
         Raises:
             ConfigError: there are too few samples or groups for so many parts.
         """
-        if self.fold is None:
-            return source
-        rows = np.flatnonzero(self.parts(source.samples) != self.fold)
-        return SubsetSource(source, rows.tolist())
+        stays = np.ones(len(source.samples.clean), bool)
+        if self.fold is not None:
+            stays &= self.parts(source.samples) != self.fold
+        if self.clean is not None:
+            stays[self.order(source.samples)[self.clean :]] = False
+        return source if stays.all() else SubsetSource(source, np.flatnonzero(stays).tolist())
+
+    def order(self, samples: Samples) -> np.ndarray:
+        """Give the rows of the clean samples in an order by chance; with fewer of them, the first ones stay."""
+        return np.random.default_rng(derive_seed(self.seed)).permutation(np.flatnonzero(samples.clean.numpy()))
 
     def parts(self, samples: Samples) -> np.ndarray:
         """Give each sample's part, (N,) int.
@@ -68,7 +80,7 @@ class HeldOut:
         return part[owner]
 
 
-class SubsetSource:
+class SubsetSource(WrappedSource):
     """Some rows of a source.
 
     Args:
@@ -77,7 +89,7 @@ class SubsetSource:
     """
 
     def __init__(self, source: Source, rows: Sequence[int]) -> None:
-        self.source = source
+        super().__init__(source)
         self.rows = list(rows)
 
     @property
@@ -89,14 +101,6 @@ class SubsetSource:
     def samples(self) -> Samples:
         rows = torch.tensor(self.rows, dtype=torch.long)
         return Samples(*(column[rows] for column in self.source.samples))
-
-    @property
-    def reference_names(self) -> list[str]:
-        return self.source.reference_names
-
-    @property
-    def annotation_names(self) -> list[str]:
-        return self.source.annotation_names
 
     def __len__(self) -> int:
         return len(self.rows)

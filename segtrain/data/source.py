@@ -42,6 +42,10 @@ class Source(Protocol):
     def annotation_names(self) -> list[str]:
         """Whose masks `annotations` may give, beside the label: several annotators of the same images."""
 
+    @property
+    def annotators(self) -> list[str]:
+        """Who drew the labels, by their numbers in `samples`."""
+
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> Item: ...

@@ -88,7 +88,8 @@ class SyntheticSource:
         fraction = data.clean_fraction if split == "train" else 0.0
         # Evenly spread over the split, and exactly the share asked for.
         clean = np.floor((numbers + 1) * fraction + 1e-9) > np.floor(numbers * fraction + 1e-9)
-        self.annotation_names = [f"a{number + 1}" for number in range(data.annotators)] if data.annotators > 1 else []
+        self.annotators = [f"a{number + 1}" for number in range(data.annotators)]
+        self.annotation_names = self.annotators if data.annotators > 1 else []
         self.samples = Samples(
             clean=torch.from_numpy(clean),
             labelled=torch.ones(len(self), dtype=torch.bool),

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from segtrain.data.source import Item, Source
+from segtrain.data.wrapped import WrappedSource
 from segtrain.errors import ConfigError
 from segtrain.seeds import derive_seed
 from segtrain.types import Samples
@@ -50,7 +51,7 @@ class Trusted:
         return chosen if other is None else JoinedSource(train, chosen)
 
 
-class TrustedSource:
+class TrustedSource(WrappedSource):
     """Wraps a source: some samples take a reference as their label and are clean; the others stay as they are."""
 
     def __init__(self, source: Source, trusted: Trusted) -> None:
@@ -65,32 +66,17 @@ class TrustedSource:
             raise ConfigError(
                 f"trusted.count={count}: between 1 and the {len(source)} samples of {trusted.split} are possible."
             )
-        self.source = source
+        super().__init__(source)
         self.trusted = trusted
         order = np.random.default_rng(derive_seed(trusted.seed)).permutation(len(source))
         self.chosen = np.zeros(len(source), bool)
         self.chosen[order[:count]] = True
 
     @property
-    def ids(self) -> list[str]:
-        return self.source.ids
-
-    @property
     def samples(self) -> Samples:
         samples = self.source.samples
         chosen = torch.from_numpy(self.chosen)
         return samples._replace(clean=samples.clean | chosen, labelled=samples.labelled | chosen)
-
-    @property
-    def reference_names(self) -> list[str]:
-        return self.source.reference_names
-
-    @property
-    def annotation_names(self) -> list[str]:
-        return self.source.annotation_names
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def read(self, index: int) -> Item:
         item = self.source.read(index)
@@ -101,12 +87,6 @@ class TrustedSource:
         if self.trusted.reference not in references:
             raise ConfigError(f"trusted.reference={self.trusted.reference}: {self.ids[index]} has no such mask.")
         return Item(item.image, references[self.trusted.reference])
-
-    def references(self, index: int) -> dict[str, np.ndarray]:
-        return self.source.references(index)
-
-    def annotations(self, index: int) -> dict[str, np.ndarray]:
-        return self.source.annotations(index)
 
     def fingerprint(self) -> str:
         return blake2b(f"{self.source.fingerprint()} {self.trusted}".encode(), digest_size=16).hexdigest()
@@ -136,6 +116,10 @@ class JoinedSource:
     @property
     def annotation_names(self) -> list[str]:
         return list(dict.fromkeys([*self.first.annotation_names, *self.second.annotation_names]))
+
+    @property
+    def annotators(self) -> list[str]:
+        return self.first.annotators
 
     def __len__(self) -> int:
         return len(self.first) + len(self.second)

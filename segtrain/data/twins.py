@@ -8,6 +8,9 @@ from segtrain.data.examine import Finding
 
 __all__ = ["NearTwins", "Seen", "Twins"]
 
+BLOCK = 256
+"""Sketches compared at a time."""
+
 
 class Seen(NamedTuple):
     """Where an image was seen."""
@@ -55,10 +58,12 @@ class NearTwins:
         found = []
         for place, split in enumerate(self._sketches):
             for other in list(self._sketches)[:place]:
-                earlier = np.stack(self._sketches[other])  # (N, 256)
-                for seen, sketch in zip(self._seen[split], self._sketches[split], strict=True):
-                    alike = earlier @ sketch  # (N,)
-                    nearest = int(alike.argmax())
-                    if alike[nearest] >= self.least:
-                        found.append((float(alike[nearest]), self._seen[other][nearest], seen))
+                earlier, later = (np.stack(self._sketches[name]) for name in (other, split))  # (N, 256), (M, 256)
+                for first in range(0, len(later), BLOCK):
+                    alike = earlier @ later[first : first + BLOCK].T  # (N, block)
+                    nearest = alike.argmax(axis=0)
+                    best = np.take_along_axis(alike, nearest[None], axis=0)[0]
+                    for column in np.flatnonzero(best >= self.least).tolist():
+                        pair = self._seen[other][nearest[column]], self._seen[split][first + column]
+                        found.append((float(best[column]), *pair))
         return sorted(found, key=lambda pair: -pair[0])

@@ -31,6 +31,7 @@ def check_data(cfg: DictConfig) -> Path:
         report = check(
             data,
             num_workers=cfg.processes,
+            near_duplicates=cfg.near_duplicates,
             on_sample=lambda done, total: progress.update(task, completed=done, total=total),
         )
     output = Path(cfg.output) if cfg.output else _folder(cfg)

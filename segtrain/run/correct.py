@@ -96,8 +96,8 @@ def _job(cfg: DictConfig) -> tuple[Job, DictConfig]:
 
 def _source(run_cfg: DictConfig, plan: Plan, summary: Mapping[str, Any]) -> Source | None:
     """Give the split that was audited: as the run has it, or with the samples that the run held out."""
-    for folds in ({}, {"fold": None}):
-        run_cfg.held_out = {**run_cfg.get("held_out", {}), **folds}
+    for nothing in ({}, {"fold": None, "clean": None}):
+        run_cfg.held_out = {**run_cfg.get("held_out", {}), **nothing}
         source = build_sources(run_cfg, plan).get(summary["split"])
         if source is not None and source.fingerprint() == summary["data"]:
             return source

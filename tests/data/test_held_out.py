@@ -49,8 +49,21 @@ def test_what_is_left_is_the_rest_of_the_split() -> None:
     assert HeldOut().training(source) is source
 
 
+def test_fewer_clean_samples_are_some_of_the_more() -> None:
+    source = Synthetic(num_train=20, clean_fraction=0.5).splits()["train"]
+    noisy = {name for name, clean in zip(source.ids, source.samples.clean, strict=True) if not clean}
+    stayed = []
+    for count in (0, 3, 7):
+        left = HeldOut(clean=count).training(source)
+        assert noisy <= set(left.ids)
+        assert int(left.samples.clean.sum()) == count == len(left) - len(noisy)
+        stayed.append(set(left.ids))
+    assert stayed[0] < stayed[1] < stayed[2]
+    assert HeldOut(clean=99).training(source) is source
+
+
 def test_a_part_that_cannot_be_is_refused() -> None:
-    for wrong in ({"fold": 4}, {"fold": -1}, {"folds": 1}):
+    for wrong in ({"fold": 4}, {"fold": -1}, {"folds": 1}, {"clean": -1}):
         with pytest.raises(ConfigError, match="held_out"):
             HeldOut(**wrong)
     with pytest.raises(ConfigError, match="only 3 groups"):

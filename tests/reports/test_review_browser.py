@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from segtrain.config import compose_config
 from segtrain.reports.review import write_review
+from segtrain.run import correct
+from tests.audited import audited
 from tests.reports.audits import CLASSES, write_audit
 from tests.reports.chromium import requested, visit
 
@@ -251,6 +255,22 @@ def test_decisions_are_saved_and_loaded(page: Any, tmp_path: Path) -> None:
     assert text(page, "said") == "Loaded 3 decisions by Dr. B."
     press(page, "u")  # one step takes all of it back
     assert decided(page) == {}
+
+
+def test_what_a_person_decides_on_the_page_is_what_gets_corrected(browser: Any, tmp_path: Path) -> None:
+    made = audited(tmp_path)
+    visit(browser, write_review(made.run / "audit"), 1600)
+    browser.execute_script("localStorage.clear()")
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    accepted, rejected = listed(browser)[:2]
+    press(browser, "ar")
+    browser.find_element("css selector", "[data-action=download]").click()
+    until((tmp_path / "decisions.json").exists)
+    given = [f"run='{made.run}'", f"decisions={tmp_path}/decisions.json", f"output={tmp_path}/out"]
+    changes = pd.read_csv(correct(compose_config("correct", given)) / "corrections.csv")
+    assert changes["issue"].tolist() == [accepted]
+    assert rejected != accepted
+    browser.execute_script("decisions.unsaved = false")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,16 +15,19 @@ from segtrain.audit.evidence import Evidence, Look, SelfConfidence
 from segtrain.audit.judge import Judge
 from segtrain.audit.store import ISSUE_COLUMNS, AuditStore
 from segtrain.config import compose_config
-from segtrain.data import Synthetic
+from segtrain.data import Folder, Synthetic
 from segtrain.data.source import Source
 from segtrain.errors import ConfigError
+from segtrain.run.audit.budget import Curve
 from segtrain.run.audit.command import _parts
 from segtrain.run.audit.desk import Desk
+from segtrain.run.audit.leakage import leakage_sentences, leakage_table
 from segtrain.run.audit.results import finish
 from segtrain.run.audit.study import StudyView, chosen_rows, learn
 from segtrain.run.build import build_sources, plan
 from segtrain.training import read_checkpoint
 from segtrain.types import one_hot
+from tests.audited import save
 from tests.small import small_config
 
 FOLDS = 2
@@ -161,6 +165,65 @@ def test_every_piece_of_evidence_has_its_column(tmp_path: Path) -> None:
     store = audited(folder, f"evidence=[{','.join(every)}]", "least_score=0", "tolerance=0", "passes=2")
     told = store.issues()
     assert all(told[name].between(0, 1).all() for name in every)
+
+
+def test_the_noise_of_the_whole_and_of_each_annotator_is_told(finished: AuditStore) -> None:
+    table = pd.read_csv(finished.folder / "noise.csv")
+    assert set(table["unit"]) <= {"pixels"} | {f"share of the {of}" for of in ("outline", "pixels", "objects")}
+    assert {"all", "masks by a1", "masks by a2", "masks by a3"} <= set(table["party"])
+    limits = table.dropna(subset=["low", "high"])
+    assert ((limits["low"] <= limits["value"]) & (limits["value"] <= limits["high"])).all()
+    joint = table[table["kind"].str.startswith("truly")]
+    assert set(joint["class"]) == {"background", "cell"}
+    assert joint["value"].between(0, 1).all()
+
+
+def test_images_of_two_splits_that_look_alike_are_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.integers(0, 200, (5, 5), np.uint8), (40, 40))
+    for split in ("train", "val", "test"):
+        for number in range(3):
+            image = cv2.resize(rng.integers(0, 200, (5, 5), np.uint8), (40, 40))
+            known = {("train", 1): smooth, ("test", 2): smooth + 20}  # brighter
+            image = known.get((split, number), image)
+            save(tmp_path / "images" / split / f"{split}{number}.png", image)
+            save(tmp_path / "masks" / split / f"{split}{number}.png", (image > 100).astype(np.uint8))
+    places = {"images": "images/{split}", "masks": "masks/{split}"}
+    data = Folder(root=str(tmp_path), classes=["background", "cell"], channels=1, **places)
+    table = leakage_table(data)
+    assert table[["split", "image", "other_split", "other_image"]].to_numpy().tolist() == [
+        ["train", "train1", "test", "test2"]
+    ]
+    (sentence,) = leakage_sentences(table)
+    assert sentence.startswith("1 images of test look nearly like ones of train")
+
+
+def test_what_more_clean_labels_are_worth(tmp_path: Path) -> None:
+    folder = trained(tmp_path / "run", "data.num_train=16", "data.clean_fraction=0.5")
+    store = audited(folder, "folds=0", "budget=[4,1]", "near_duplicates=false")
+    curve = store.summary["budget"]
+    assert [point["clean"] for point in curve["points"]] == [1, 4]
+    assert curve["scored_with"] == 4
+    assert [row["clean"] for row in curve["expected"]] == [8, 18, 33, 58]
+    expected = [row["dice"] for row in curve["expected"]]
+    assert expected == sorted(expected)
+    assert store.summary["advice"][-1].startswith("8 clean labels give a Dice of about")
+    assert not (store.folder / "near_duplicates.csv").exists()
+    with pytest.raises(ConfigError, match="8 clean samples, of which 4"):
+        audited(folder, "folds=0", "budget=[2,5]")
+    with pytest.raises(ConfigError, match="at least two different numbers"):
+        audited(folder, "folds=0", "budget=[2]")
+    with pytest.raises(ConfigError, match="with a budget, train"):
+        audited(folder, "folds=0", "budget=[1,2]", "split=val")
+
+
+def test_a_curve_goes_on_as_a_power_of_the_number() -> None:
+    counts = np.array([2, 4, 8, 16])
+    dice = 1 - 0.3 * counts[:, None] ** -0.5 + np.zeros(5)
+    curve = Curve(counts, dice, available=24)
+    assert curve.expected(64) == pytest.approx(1 - 0.3 / 8)
+    falling = Curve(counts, dice[::-1], available=24)
+    assert falling.expected(64) == pytest.approx(falling.expected(2))  # more clean labels do no harm
 
 
 # With a model that knows the truth.

@@ -8,12 +8,13 @@ import torch
 
 from segtrain.data.corrupt.base import Corruption, require_kinds
 from segtrain.data.source import Item, Source
+from segtrain.data.wrapped import WrappedSource
 from segtrain.types import Samples
 
 __all__ = ["CorruptedSource"]
 
 
-class CorruptedSource:
+class CorruptedSource(WrappedSource):
     """Wraps a source: labels not known to be clean are corrupted, the same way each time, from `seed` and the id.
 
     The label as it was is the reference "clean", unless the source has a reference of that name already. Masks of
@@ -35,15 +36,11 @@ class CorruptedSource:
         self, source: Source, corruption: Corruption, *, num_classes: int, overlapping: bool = False, seed: int = 0
     ) -> None:
         require_kinds(corruption, num_classes, overlapping)
-        self.source = source
+        super().__init__(source)
         self.corruption = corruption
         self.num_classes = num_classes
         self.overlapping = overlapping
         self.seed = seed
-
-    @property
-    def ids(self) -> list[str]:
-        return self.source.ids
 
     @cached_property
     def samples(self) -> Samples:
@@ -67,11 +64,13 @@ class CorruptedSource:
         return simulated if self._simulates else self.source.annotation_names
 
     @property
+    def annotators(self) -> list[str]:
+        simulated = [_name(number) for number in range(self.corruption.num_annotators)]
+        return [*self.source.annotators, *simulated[len(self.source.annotators) :]]
+
+    @property
     def _simulates(self) -> bool:
         return self.corruption.num_annotators > 1 and not self.source.annotation_names
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def read(self, index: int) -> Item:
         image, label = self.source.read(index)

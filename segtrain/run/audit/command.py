@@ -19,9 +19,12 @@ from segtrain.config import compose_config, suggestion
 from segtrain.data.held_out import HeldOut
 from segtrain.data.source import Source
 from segtrain.errors import ConfigError, DataError
+from segtrain.run.audit.budget import check_budget, learning_curve
 from segtrain.run.audit.desk import Desk
 from segtrain.run.audit.folds import train_folds
+from segtrain.run.audit.leakage import leakage_sentences, leakage_table
 from segtrain.run.audit.looks import Eyes
+from segtrain.run.audit.noise import noise_table, party_sentences
 from segtrain.run.audit.results import finish, tell
 from segtrain.run.audit.study import StudyView, chosen_rows, learn
 from segtrain.run.build import Plan, build_members, build_sources
@@ -47,8 +50,9 @@ def audit(cfg: DictConfig) -> Path:
     run = _run_folder(cfg)
     run_cfg, plan = restore_plan(cfg, run)
     # All samples are judged, also those that the run held out; the folds are dealt from the same ones.
-    OmegaConf.update(run_cfg, "held_out.fold", None, force_add=True)
+    OmegaConf.update(run_cfg, "held_out", {"fold": None, "clean": None}, merge=False, force_add=True)
     source, trained = _source(cfg, run_cfg, plan)
+    check_budget(cfg.budget, source)
     folder = Path(cfg.output) if cfg.output else run / "audit"
     eyes = eyes_of(cfg, run_cfg, folder, evidence)
     looks = partial(eyes.looks, source, parts=_parts(source.samples, trained, cfg.folds))
@@ -60,6 +64,11 @@ def audit(cfg: DictConfig) -> Path:
     console = Console(stderr=True)
     shown = track(looks(rows), "audit", total=len(rows), console=console, disable=not console.is_terminal)
     judged = [desk.judged(row, look) for row, look in shown]
+    classes = list(plan.data.classes)
+    tables = {"noise": noise_table(learned, source, sample, classes, evidence)}
+    if cfg.near_duplicates:
+        tables["near_duplicates"] = leakage_table(plan.data)
+    curve = learning_curve(cfg, run_cfg, source, folder / "budget") if cfg.budget else None
     about: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "run": str(run),
@@ -68,12 +77,16 @@ def audit(cfg: DictConfig) -> Path:
         "folds": cfg.folds,
         "evidence": list(evidence),
         "data": source.fingerprint(),
-        "classes": list(plan.data.classes),
+        "classes": classes,
         "overlapping": plan.data.overlapping,
         "confusion": desk.confusion.tolist(),
-        "sentences": learned.sentences(list(plan.data.classes)),
+        "sentences": [*learned.sentences(classes), *party_sentences(tables["noise"])],
+        "budget": None if curve is None else curve.as_dict(),
+        "advice": [] if curve is None else curve.sentences(),
     }
-    page, summary = finish(folder, source, judged, about, cfg.review, desk.regions)
+    if cfg.near_duplicates:
+        about["sentences"] += leakage_sentences(tables["near_duplicates"])
+    page, summary = finish(folder, source, judged, about, cfg.review, tables, desk.regions)
     tell(page, summary)
     _mend(cfg, run, folder, summary)
     return page
@@ -116,6 +129,7 @@ def _check(cfg: DictConfig, evidence: dict[str, Evidence]) -> None:
         ("sample", "at least 1 image", cfg.sample >= 1),
         ("passes", "at least 2", cfg.passes >= 2),
         ("split", "train, val, test or all", cfg.split in ("train", "val", "test", "all")),
+        ("split", "with a budget, train", not cfg.budget or cfg.split == "train"),
     ):
         if not fine:
             faults.append(f"{key}={cfg[key]}: {allowed} is possible")

@@ -1,9 +1,9 @@
-"""Models that judge labels which they never learned: one for each part of the training split, which it left out."""
+"""Models that judge labels which they never learned: each is trained without them."""
 
 import copy
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from segtrain.run.train import train
 
-__all__ = ["train_folds"]
+__all__ = ["train_folds", "train_without"]
 
 _WITHOUT = ("test", "report", "tags", "print_config", "logger", "paths", "ckpt_path", "hydra", "task_name")
 """Keys of a run that its weights do not hang on."""
@@ -35,28 +35,43 @@ def train_folds(run: DictConfig, folder: Path, folds: int, needs: Collection[str
         folds: how many parts.
         needs: what evidence needs of a training.
     """
-    places = []
-    for fold in range(folds):
-        cfg = _config(run, fold, folds, needs)
-        place = folder / f"{_key(cfg)}"
-        places.append(place)
-        status = place / "status.json"
-        if status.exists() and json.loads(status.read_text())["status"] == "finished":
-            continue
-        last = place / "checkpoints" / "last.ckpt"
-        if last.exists():
-            cfg.ckpt_path = str(last)
-        elif place.exists():
-            shutil.rmtree(place)  # it was stopped before there was anything to go on from
-        Console().print(f"fold {fold + 1} of {folds}: {place}", highlight=False, soft_wrap=True)
-        train(cfg, place)
-    return places
+    return [
+        train_without(run, folder, {"fold": fold, "folds": folds}, f"fold {fold + 1} of {folds}", needs)
+        for fold in range(folds)
+    ]
 
 
-def _config(run: DictConfig, fold: int, folds: int, needs: Collection[str]) -> DictConfig:
+def train_without(
+    run: DictConfig, folder: Path, held_out: Mapping[str, int], name: str, needs: Collection[str] = ()
+) -> Path:
+    """Train as the run was trained, without some samples, unless that was done before; give the training's folder.
+
+    Args:
+        run: the run's config.
+        folder: where to.
+        held_out: what is left out, see `HeldOut`.
+        name: said when it begins.
+        needs: what evidence needs of it.
+    """
+    cfg = _config(run, held_out, needs)
+    place = folder / _key(cfg)
+    status = place / "status.json"
+    if status.exists() and json.loads(status.read_text())["status"] == "finished":
+        return place
+    last = place / "checkpoints" / "last.ckpt"
+    if last.exists():
+        cfg.ckpt_path = str(last)
+    elif place.exists():
+        shutil.rmtree(place)  # it was stopped before there was anything to go on from
+    Console().print(f"{name}: {place}", highlight=False, soft_wrap=True)
+    train(cfg, place)
+    return place
+
+
+def _config(run: DictConfig, held_out: Mapping[str, int], needs: Collection[str]) -> DictConfig:
     cfg = copy.deepcopy(run)
     with open_dict(cfg):
-        cfg.held_out = {"fold": fold, "folds": folds, "seed": 0}
+        cfg.held_out = {**held_out, "seed": 0}
         kept = [KEPT_BY[need] for need in sorted(needs) if need in KEPT_BY]
         cfg.callbacks = OmegaConf.merge(*kept, cfg.callbacks or {})
         if "last" not in cfg.callbacks and "best" not in cfg.callbacks:
@@ -69,7 +84,8 @@ def _config(run: DictConfig, fold: int, folds: int, needs: Collection[str]) -> D
 
 
 def _key(cfg: DictConfig) -> str:
-    """Name what a fold's weights hang on."""
+    """Name what a training's weights hang on."""
     content = {key: value for key, value in OmegaConf.to_container(cfg, resolve=True).items() if key not in _WITHOUT}  # type: ignore[union-attr]
     digest = blake2b(json.dumps(content, sort_keys=True, default=str).encode(), digest_size=5).hexdigest()
-    return f"{cfg.held_out.fold}of{cfg.held_out.folds}_{digest}"
+    part = f"{cfg.held_out.fold}of{cfg.held_out.folds}" if "fold" in cfg.held_out else f"{cfg.held_out.clean}clean"
+    return f"{part}_{digest}"

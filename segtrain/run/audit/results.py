@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,10 @@ __all__ = ["THRESHOLDS", "Judged", "finish", "tell"]
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Scores of which the number and the precision of issues are told."""
-TIDY = ("entries", "pictures", "given", "issues.csv", "issues.parquet", "images.csv", "audit.html", "plots")
+TIDY = (
+    "entries", "pictures", "given", "issues.csv", "issues.parquet", "images.csv", "noise.csv", "near_duplicates.csv",
+    "audit.html", "plots",
+)  # fmt: skip
 """What an audit leaves in its folder, beside summary.json, which comes last."""
 
 
@@ -50,6 +54,7 @@ def finish(
     judged: Sequence[Judged],
     about: Mapping[str, Any],
     review: int,
+    tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     regions: Sequence[pd.DataFrame] = (),
 ) -> tuple[Path, dict[str, Any]]:
     """Write the results of an audit in the place of an earlier one's; give the page and the summary.
@@ -58,8 +63,9 @@ def finish(
         folder: of the audit; what was found so far lies in its `unfinished`.
         source: the split.
         judged: each labelled sample.
-        about: the first entries of the summary.
+        about: the first entries of the summary; its `advice` is gone on with.
         review: how many issues the page shows.
+        tables: name -> what else was found, each a CSV file.
         regions: for the map of the clustering, see `audit_figures`.
     """
     store = AuditStore(folder / "unfinished")
@@ -76,10 +82,12 @@ def finish(
         "issues": len(issues),
         "by_kind": dict(Counter(issues["kind"]).most_common()),
         "thresholds": _thresholds(precision, issues),
-        "advice": _advice(images, issues),
+        "advice": [*_advice(images, issues), *about.get("advice", ())],
     }
     if marked:
         summary["truth"] = marks(images, issues, marked, THRESHOLDS)
+    for name, table in tables.items():
+        table.to_csv(store.folder / f"{name}.csv", index=False, float_format="%.4g")
     mapped = pd.concat(regions, ignore_index=True) if regions else None
     for name, figure in audit_figures(issues, images, summary, mapped).items():
         write_atomically(store.folder / "plots" / f"{name}.svg", standing_alone(figure))

@@ -10,6 +10,7 @@ from torch import Tensor
 from segtrain.audit import (
     Corrector,
     Diagnosis,
+    Survey,
     diagnose,
     displacement,
     estimate_bias,
@@ -122,6 +123,7 @@ def seen_of(look: Look, index: int, samples: Samples, num_classes: int) -> Seen:
 class Learned(NamedTuple):
     """What the sample taught."""
 
+    survey: Survey
     diagnosis: Diagnosis
     corrector: Corrector | None
     """None where there is nothing to undo for certain."""
@@ -150,13 +152,8 @@ class Learned(NamedTuple):
         return found
 
     def sentences(self, classes: Sequence[str]) -> list[str]:
-        """Say what kind of noise the labels have, and what annotators do always."""
+        """Say what kind of noise the labels have."""
         found = [named(finding.why, classes) for finding in self.diagnosis.found()]
-        habits = {} if self.corrector is None else self.corrector.habits
-        for name, habit in habits.items():
-            for number in np.flatnonzero(habit).tolist():
-                how = f"{abs(habit[number]):.1f} pixels farther {'outside' if habit[number] > 0 else 'inside'}"
-                found.append(f"{classes[number]}: annotator {name} draws {how} than the others")
         return found or ["No kind of noise is for certain in the labels as a whole."]
 
     def suggestion(self, seen: Seen, look: Look) -> np.ndarray:
@@ -199,9 +196,9 @@ def learn(view: StudyView, confidence: float = 0.95) -> Learned:
     view.settle()
     diagnosis = diagnose(measured, confidence)
     if not diagnosis.calibrated:
-        return Learned(diagnosis, None, confidence)
+        return Learned(measured, diagnosis, None, confidence)
     own_habits = habits(measured, confidence)
     bias = estimate_bias(measured, confidence, habits=own_habits)
     corrector = Corrector(bias, posterior(measured, confidence), own_habits)
     undoes = bias.corrects.any() or corrector.confuses or own_habits
-    return Learned(diagnosis, corrector if undoes else None, confidence)
+    return Learned(measured, diagnosis, corrector if undoes else None, confidence)

@@ -81,9 +81,10 @@ def marks(
         marked: image -> its marks.
         thresholds: those of the marks.
     """
-    wrong = images["image"].map(lambda name: marked[name].wrong).to_numpy(bool)
-    dice = images["image"].map(lambda name: marked[name].dice).to_numpy(float)
-    noisy = [one for name, one in marked.items() if not images.set_index("image")["clean"][name]]
+    images = images[~images["clean"]]  # a label that is known to be right is not searched
+    noisy = [marked[name] for name in images["image"]]
+    wrong = np.array([one.wrong for one in noisy], bool)
+    dice = np.array([one.dice for one in noisy], float)
     rows = [
         {
             "score": threshold,
