@@ -24,9 +24,9 @@ from segtrain.data.corrected import CorrectedMasks, write_planes
 from segtrain.data.export import EXPORTS, Finding, Picture
 from segtrain.data.source import Source
 from segtrain.errors import ConfigError, DataError
-from segtrain.run.build import Plan, build_sources
+from segtrain.run.build import Plan
 from segtrain.run.new_folder import PROVENANCE, hash_of, inventory, new_folder, refuse_taken
-from segtrain.run.restore import restore_plan
+from segtrain.run.restore import restore_plan, restore_sources
 
 __all__ = ["correct"]
 
@@ -98,7 +98,7 @@ def _source(run_cfg: DictConfig, plan: Plan, summary: Mapping[str, Any]) -> Sour
     """Give the split that was audited: as the run has it, or with the samples that the run held out."""
     for nothing in ({}, {"fold": None, "clean": None}):
         run_cfg.held_out = {**run_cfg.get("held_out", {}), **nothing}
-        source = build_sources(run_cfg, plan).get(summary["split"])
+        source = restore_sources(run_cfg, plan).get(summary["split"])
         if source is not None and source.fingerprint() == summary["data"]:
             return source
     return None

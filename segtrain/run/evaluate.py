@@ -11,8 +11,8 @@ from segtrain.data.labels import RevisedLabels
 from segtrain.errors import ConfigError
 from segtrain.noise import NoiseStrategy
 from segtrain.reports import metrics_table
-from segtrain.run.build import build_postprocess, build_sources, quieten
-from segtrain.run.restore import restore
+from segtrain.run.build import build_postprocess, quieten
+from segtrain.run.restore import restore, restore_sources
 from segtrain.run.status import write_atomically
 from segtrain.training import SegmentationData, resolve_precision
 
@@ -23,7 +23,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     """Score the run's delivered weights; give the metrics named `<split>/<score><suffix>`, and write them down."""
     postprocess = build_postprocess(cfg.postprocess)
     restored = restore(cfg)
-    splits = build_sources(restored.cfg, restored.plan, together=cfg.split == "all")
+    splits = restore_sources(restored.cfg, restored.plan, together=cfg.split == "all")
     if cfg.split not in splits:
         raise ConfigError(f"split={cfg.split} is not in the data, which has {', '.join(splits)}.")
     restored.task.evaluate_against(splits[cfg.split].reference_names, postprocess)

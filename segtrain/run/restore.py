@@ -1,19 +1,21 @@
 """A trained run brought back: its config, and a task with the weights its checkpoint delivers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
 from segtrain.config import check
-from segtrain.errors import CheckpointError
+from segtrain.data.source import Source
+from segtrain.errors import CheckpointError, ConfigError, DataError
 from segtrain.models import FlipTTA
 from segtrain.noise import NoiseStrategy
-from segtrain.run.build import Plan, build_model, make, plan
+from segtrain.run.build import Plan, build_model, build_sources, make, plan
 from segtrain.run.weights import find_checkpoint, load_weights
 from segtrain.training import SemanticTask
 
-__all__ = ["Restored", "restore", "restore_plan"]
+__all__ = ["Restored", "restore", "restore_plan", "restore_sources"]
 
 
 class Restored(NamedTuple):
@@ -36,7 +38,7 @@ def restore(cfg: DictConfig) -> Restored:
     run_cfg, wanted = restore_plan(cfg, folder)
     run_cfg.model = _without_download(run_cfg.model)
     model = build_model(run_cfg, wanted.data)
-    load_weights(model, checkpoint)
+    load_weights(model, checkpoint, classes=wanted.data.classes)
     task = make(
         run_cfg.task,
         model=model,
@@ -71,6 +73,21 @@ def restore_plan(cfg: DictConfig, folder: Path) -> tuple[DictConfig, Plan]:
     # A saved config names what is built: it is checked like one from the command line.
     check(run_cfg, overrides=[f"allow_targets={list(cfg.allow_targets)}"])
     return run_cfg, plan(run_cfg)
+
+
+def restore_sources(run_cfg: DictConfig, wanted: Plan, together: bool = False) -> Mapping[str, Source]:
+    """Read a run's splits, see `build_sources`.
+
+    Raises:
+        ConfigError: the data are not where the run had them, or not as it had them.
+    """
+    try:
+        return build_sources(run_cfg, wanted, together)
+    except DataError as error:
+        raise ConfigError(
+            f"The run's data cannot be read (say where they are now by data.root=<folder>): {error.heading}",
+            error.faults,
+        ) from None
 
 
 def _config(folder: Path) -> DictConfig:

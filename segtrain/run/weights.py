@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from segtrain.errors import CheckpointError
+from segtrain.errors import CheckpointError, ConfigError
 from segtrain.training import read_checkpoint
 
 __all__ = ["find_checkpoint", "load_weights"]
@@ -32,21 +32,31 @@ def find_checkpoint(run: str | None, ckpt_path: str | None) -> tuple[Path, Path]
     raise CheckpointError(f"There is no checkpoint: looked for {' and '.join(map(str, candidates))}.")
 
 
-def load_weights(model: nn.Module, path: Path, prefixes: Sequence[str] | None = None) -> int:
+def load_weights(
+    model: nn.Module, path: Path, prefixes: Sequence[str] | None = None, classes: Sequence[str] | None = None
+) -> int:
     """Load the weights that a checkpoint delivers (student, EMA or teacher) into a model; give their epoch.
 
     Args:
         model: of the run's kind.
         path: of the checkpoint.
         prefixes: take the first of these instead that it has, such as "ema."; None = what it delivers.
+        classes: names that the model's outputs are to have; None = any.
 
     Raises:
         CheckpointError: the file is truncated, no checkpoint of segtrain's, of another model, or without such weights.
+        ConfigError: it was trained for other classes.
     """
     checkpoint = read_checkpoint(path)
     prefix = checkpoint.get("delivers")
     if prefix is None:
         raise CheckpointError(f"{path} is no checkpoint of segtrain: it lacks the key 'delivers'.")
+    trained = checkpoint.get("classes", classes)
+    if classes is not None and trained is not None and list(trained) != list(classes):
+        raise ConfigError(
+            f"{path} was trained for the classes {', '.join(trained)}, and data.classes says {', '.join(classes)}: "
+            "give the run's own list."
+        )
     if prefixes is not None:
         held = [each for each in prefixes if any(key.startswith(each) for key in checkpoint["state_dict"])]
         if not held:

@@ -185,6 +185,7 @@ class SemanticTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         chosen = self.predictor
+        checkpoint["classes"] = list(self.classes)
         checkpoint["delivers"] = next(name for name, module in self.named_modules() if module is chosen) + "."
 
     def predict_windows(self) -> Callable[[Tensor], Tensor]:

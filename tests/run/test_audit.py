@@ -1,6 +1,7 @@
 """audit from end to end: models that never saw a label judge it, and what they find is told truly and kept."""
 
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -97,8 +98,10 @@ def test_no_image_is_judged_by_a_model_that_learned_it(finished: AuditStore) -> 
 
 
 def test_another_audit_takes_the_same_models(finished: AuditStore, tmp_path: Path) -> None:
-    weights = {file: file.stat().st_mtime_ns for file in finished.folder.glob("folds/*/checkpoints/*")}
-    store = audited(finished.folder.parent, "evidence=[self_confidence]")
+    folder = shutil.copytree(finished.folder.parent, tmp_path / "run")
+    weights = {file: file.stat().st_mtime_ns for file in folder.glob("audit/folds/*/checkpoints/*")}
+    assert weights
+    store = audited(folder, "evidence=[self_confidence]")
     assert {file: file.stat().st_mtime_ns for file in store.folder.glob("folds/*/checkpoints/*")} == weights
     assert store.summary["evidence"] == ["self_confidence"]
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import cv2
@@ -81,6 +82,14 @@ def test_evaluate_repeats_the_test(trained: tuple[Path, dict[str, float]], tmp_p
     for name, value in again.items():
         assert value == pytest.approx(metrics[name], abs=1e-6), name
     assert (tmp_path / "metrics.json").exists()
+
+
+def test_other_classes_than_the_checkpoint_are_refused(trained: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("- cell", "- nucleus"))
+    with pytest.raises(ConfigError, match=r"the classes background, cell, and data\.classes says background, nucleus"):
+        run.evaluate(compose_config("evaluate", [f'run="{folder}"']))
 
 
 def test_evaluate_another_split_with_flips(trained: tuple[Path, dict[str, float]]) -> None:

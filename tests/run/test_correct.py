@@ -352,7 +352,7 @@ def test_data_that_changed_since_the_audit(exclusive: Audited) -> None:
 
 def test_data_that_moved_are_named_by_data_root(exclusive: Audited, tmp_path: Path) -> None:
     moved = exclusive.root.rename(tmp_path / "moved")
-    with pytest.raises(DataError, match=r"set data\.root to where the data set is"):
+    with pytest.raises(ConfigError, match=r"set data\.root to where the data set is"):
         corrected(exclusive, "above=0.5")
     output = corrected(exclusive, "above=0.5", f"data.root={moved}")
     settings = [*without(exclusive.settings, "data.root"), f"data.root={moved}", *advice(output)]

@@ -18,7 +18,7 @@ from segtrain.audit.store import AuditStore
 from segtrain.config import compose_config, suggestion
 from segtrain.data.held_out import HeldOut
 from segtrain.data.source import Source
-from segtrain.errors import ConfigError, DataError
+from segtrain.errors import ConfigError
 from segtrain.run.audit.budget import check_budget, learning_curve
 from segtrain.run.audit.desk import Desk
 from segtrain.run.audit.folds import train_folds
@@ -27,9 +27,9 @@ from segtrain.run.audit.looks import Eyes
 from segtrain.run.audit.noise import noise_table, party_sentences
 from segtrain.run.audit.results import finish, tell
 from segtrain.run.audit.study import StudyView, chosen_rows, learn
-from segtrain.run.build import Plan, build_members, build_sources
+from segtrain.run.build import Plan, build_members
 from segtrain.run.correct import correct
-from segtrain.run.restore import restore, restore_plan
+from segtrain.run.restore import restore, restore_plan, restore_sources
 from segtrain.run.weights import find_checkpoint
 from segtrain.types import Samples
 
@@ -139,12 +139,7 @@ def _check(cfg: DictConfig, evidence: dict[str, Evidence]) -> None:
 
 def _source(cfg: DictConfig, run_cfg: DictConfig, plan: Plan) -> tuple[Source, int]:
     """Give what is audited, and how many of its samples, the first ones, are of the training split."""
-    try:
-        splits = build_sources(run_cfg, plan, together=cfg.split == "all")
-    except DataError as error:
-        raise ConfigError(
-            f"The run's data cannot be read (say where they are now by data.root=<folder>): {error}"
-        ) from None
+    splits = restore_sources(run_cfg, plan, together=cfg.split == "all")
     source = splits[cfg.split]
     if not source.samples.labelled.any():
         raise ConfigError(f"split={cfg.split} has no image with a mask: there is nothing to audit.")
