@@ -59,9 +59,9 @@ def correct(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, cost, diagnosis, speed"""
+    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, crf, cost, diagnosis, speed"""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    own = {"noise": "benchmark_noise", "audit": "benchmark_audit", "pace": "benchmark_pace"}  # not made from a training
+    own = {kind: f"benchmark_{kind}" for kind in ("noise", "audit", "pace", "crf")}  # not made from a training
     if kind not in own:
         given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
     name = own.get(kind, "benchmark")
