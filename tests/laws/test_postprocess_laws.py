@@ -12,7 +12,7 @@ from segtrain.postprocess import Pipeline
 
 FOLDER = Path(__file__).parents[2] / "configs" / "postprocess"
 CONFIGS = {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted(FOLDER.glob("*.yaml"))}
-STEPS = {name: config[name] for name, config in CONFIGS.items() if config}
+STEPS = {name: config[name] for name, config in CONFIGS.items() if config and name != "auto"}  # auto belongs to a run
 
 SIZES = [(1, 1), (1, 9), (24, 24), (37, 50)]
 
