@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segtrain.metrics import PairedGain, paired_gain
+from segtrain.reports.paired import PairedGain, paired_gain
 from segtrain.run.tuning.trials import Steps, Trial, best
 
 __all__ = ["Choice", "choose"]

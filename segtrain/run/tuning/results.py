@@ -9,8 +9,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from segtrain.metrics import PairedGain, paired_gain
 from segtrain.reports.compare import markdown
+from segtrain.reports.paired import PairedGain, paired_gain
 from segtrain.reports.scores import better_when_low, number, spoken
 from segtrain.run.status import write_atomically
 from segtrain.run.tuning.auto import TUNED

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from segtrain.metrics import paired_gain
+from segtrain.reports.paired import paired_gain
 
 
 def test_is_scipys_percentile_bootstrap() -> None:
