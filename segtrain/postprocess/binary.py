@@ -1,24 +1,21 @@
-"""Binary morphology on one mask: opening, closing, holes and small objects.
+"""Binary morphology on one mask: erosion, dilation, opening, closing, holes and small objects.
 
 Objects are connected by sides and corners, holes by sides only (the two must differ, or a diagonal line would both
 part and not part the background).
 """
 
+import cv2
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion, label
+from scipy.ndimage import label
 
-__all__ = ["EIGHT", "closing", "fill_holes", "keep_objects", "opening"]
+__all__ = ["EIGHT", "closing", "dilation", "erosion", "fill_holes", "keep_objects", "opening"]
 
 EIGHT = np.ones((3, 3), bool)
 """Connected by sides and corners."""
 
 
-def _disc(radius: int) -> np.ndarray:
-    return np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
-
-
-def opening(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Keep what a disc inside the mask can reach: specks and thin lines go.
+def erosion(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Keep the pixels from which a disc reaches nothing outside the mask.
 
     What lies beyond the frame is not asked: an object that the frame cuts is not worn down there.
 
@@ -26,8 +23,32 @@ def opening(mask: np.ndarray, radius: int) -> np.ndarray:
         mask: (H, W) bool.
         radius: of the disc, pixels, >= 1.
     """
-    eroded = binary_erosion(mask, _disc(radius), border_value=1)
-    return binary_dilation(eroded, _disc(radius))
+    return cv2.erode(mask.view(np.uint8), _disc(radius)).view(bool)
+
+
+def dilation(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Add the pixels from which a disc reaches the mask.
+
+    Args:
+        mask: (H, W) bool.
+        radius: of the disc, pixels, >= 1.
+    """
+    return cv2.dilate(mask.view(np.uint8), _disc(radius)).view(bool)
+
+
+def _disc(radius: int) -> np.ndarray:
+    inside: np.ndarray = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
+    return inside.view(np.uint8)
+
+
+def opening(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Keep what a disc inside the mask can reach: specks and thin lines go. See `erosion` for the frame.
+
+    Args:
+        mask: (H, W) bool.
+        radius: of the disc, pixels, >= 1.
+    """
+    return dilation(erosion(mask, radius), radius)
 
 
 def closing(mask: np.ndarray, radius: int) -> np.ndarray:
@@ -39,8 +60,7 @@ def closing(mask: np.ndarray, radius: int) -> np.ndarray:
         mask: (H, W) bool.
         radius: of the disc, pixels, >= 1.
     """
-    dilated = binary_dilation(np.pad(mask, radius), _disc(radius))
-    return binary_erosion(dilated, _disc(radius))[radius:-radius, radius:-radius]
+    return erosion(dilation(np.pad(mask, radius), radius), radius)[radius:-radius, radius:-radius]
 
 
 def fill_holes(mask: np.ndarray, max_area: float = np.inf) -> np.ndarray:
