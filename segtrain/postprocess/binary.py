@@ -6,9 +6,11 @@ part and not part the background).
 
 import cv2
 import numpy as np
-from scipy.ndimage import label
+from scipy.ndimage import label, maximum_filter
 
-__all__ = ["EIGHT", "closing", "dilation", "erosion", "fill_holes", "keep_objects", "opening"]
+__all__ = [
+    "EIGHT", "closing", "deepest", "dilation", "erosion", "fill_holes", "keep_objects", "opening", "signed_distance",
+]  # fmt: skip
 
 EIGHT = np.ones((3, 3), bool)
 """Connected by sides and corners."""
@@ -93,3 +95,30 @@ def keep_objects(mask: np.ndarray, min_area: int = 0, largest: bool = False) -> 
     if largest:
         kept &= np.arange(len(areas)) == areas.argmax()
     return kept[objects]
+
+
+def signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Give how far each pixel's centre lies from the outline, negative inside the mask.
+
+    Args:
+        mask: (H, W) bool, neither empty nor full.
+
+    Returns:
+        (H, W) float32, pixels; -0.5 and 0.5 beside the outline.
+    """
+    inside, outside = (
+        cv2.distanceTransform(part.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for part in (mask, ~mask)
+    )
+    signed: np.ndarray = np.where(mask, 0.5 - inside, outside - 0.5)
+    return signed
+
+
+def deepest(signed: np.ndarray) -> np.ndarray:
+    """Tell which pixels have no deeper one beside them, be it in an object or in a gap: what keeps thin ones alive.
+
+    Args:
+        signed: (H, W), distance from the outline.
+    """
+    depth = np.abs(signed)
+    crest: np.ndarray = depth == maximum_filter(depth, 3)
+    return crest
