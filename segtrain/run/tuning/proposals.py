@@ -60,10 +60,10 @@ class Proposals:
         return (self._joined if number < self.unseen + count else self._estimated)(told, fold, number), fold
 
     def _drawn(self, number: int) -> Steps:
-        """Draw one step with chance parameters, or, every other time, some steps."""
+        """Draw one step with chance parameters, or, every other time, some steps: two or three of many."""
         rng = np.random.default_rng(derive_seed(self.seed, number))
         names = list(self.spaces)
-        chosen = rng.random(len(names)) < 0.5 if number % 2 else np.zeros(len(names), bool)
+        chosen = rng.random(len(names)) < min(0.5, 2 / len(names)) if number % 2 else np.zeros(len(names), bool)
         chosen[rng.integers(len(names))] = True
         return {name: self._values(name, rng) for name, on in zip(names, chosen, strict=True) if on}
 
