@@ -216,7 +216,7 @@ def test_a_timeout_still_tries_the_raw_prediction_and_each_step(folder: Path) ->
 
 def test_probabilities_come_back_and_sum_to_one(folder: Path) -> None:
     cfg = compose_config("tune_postprocess", [f"run={folder}"])
-    scene = scene_of(cfg, restore(cfg), "val", folder / "postprocess")
+    scene = scene_of(cfg, restore(cfg), "val")
     probs = scene.probs.read(scene.rows[0])
     assert probs.dtype == np.float32
     np.testing.assert_allclose(probs.sum(axis=CLASS_AXIS), 1, atol=1e-6)

@@ -45,7 +45,7 @@ def tune_postprocess(cfg: DictConfig) -> Path:
     restored = restore(cfg)
     if restored.cfg.trusted.reference is not None and restored.cfg.trusted.split == "val":
         raise ConfigError("The run learned from its validation split (trusted.split=val): there is nothing to tune on.")
-    scene = scene_of(cfg, restored, "val", output)
+    scene = scene_of(cfg, restored, "val")
     sign = -1.0 if better_when_low(cfg.score) else 1.0
 
     def score(chain: PostProcessor) -> np.ndarray:
@@ -77,14 +77,13 @@ def _check(cfg: DictConfig) -> None:
         raise ConfigError("the tuning cannot be set up:", faults)
 
 
-def scene_of(cfg: DictConfig, restored: Restored, split: str, folder: Path) -> Scene:
-    """Predict images of a split once and for all; give them with what they are compared with.
+def scene_of(cfg: DictConfig, restored: Restored, split: str) -> Scene:
+    """Predict images of a split, once and for all: into `postprocess/probs/<split>` of the run's folder.
 
     Args:
         cfg: of the command; its `reference`, `images`, `seed` and `tta` count.
         restored: the run.
         split: of its data.
-        folder: gets the probabilities, in `probs/<split>`.
 
     Raises:
         ConfigError: the data have no such reference.
@@ -96,7 +95,7 @@ def scene_of(cfg: DictConfig, restored: Restored, split: str, folder: Path) -> S
         raise ConfigError(f"reference={cfg.reference}: the data have no such reference mask{near} See data.references.")
     checkpoint = find_checkpoint(cfg.run, cfg.ckpt_path)[1]
     about = {"checkpoint": hash_of(checkpoint), "data": source.fingerprint(), "tta": cfg.tta}
-    probs = StoredProbs(folder / "probs" / split, about)
+    probs = StoredProbs(restored.folder / FOLDER / "probs" / split, about)
     data = restored.plan.data
     scores = ImageScores(list(data.classes), data.overlapping)
     scene = Scene(source, _rows(source, cfg.images, cfg.seed), cfg.reference, probs, scores)
