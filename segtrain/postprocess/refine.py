@@ -20,7 +20,7 @@ class Refine:
     Args:
         radius: half of the side of the square windows, pixels, >= 1.
         epsilon: variance, in units of the image's squared contrast, below which a window counts as even, > 0.
-        guide: "colour": all channels of the image; "grey": their mean, at a quarter of the cost.
+        guide: "colour": all channels of the image; "grey": their mean, at a third of the cost.
 
     Raises:
         ConfigError: a value is out of its range.
