@@ -59,8 +59,7 @@ class Edges:
     them find an edge there, the outline moves to the crest of the gradient, to a fraction of a pixel, else it stays.
     Pixels farther from the given outline than the radius never change, and an object's deepest pixels stay with it.
 
-    It costs about as much as two distance transforms for each class, and memory for 4 (4 radius + 1) numbers for each
-    pixel of an outline.
+    It costs three distance transforms for each class, and some 80 (4 radius + 1) bytes for each pixel of an outline.
 
     Args:
         radius: how far an outline may move, pixels, >= 1.

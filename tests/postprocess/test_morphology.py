@@ -156,6 +156,19 @@ def test_objects_grow_to_each_other_and_no_further():
     assert (over[10, 2:16] == 1).all()  # class 2 is not listed and gives way
 
 
+def test_signed_distance_is_the_same_to_the_bit_wherever_it_is_computed():
+    """Ties decide about middles and lines; OpenCV's transform broke them by where its memory lay."""
+    mask = np.ones((37, 50), bool)
+    mask[18, 25] = False
+    first, kept = binary.signed_distance(mask), []
+    for size in range(1, 200):
+        kept.append(np.empty(size))
+        assert np.array_equal(binary.signed_distance(mask.copy()), first)
+    y, x = np.indices(mask.shape)
+    np.testing.assert_allclose(first[mask], 0.5 - np.hypot(y - 18, x - 25)[mask], rtol=1e-6)
+    assert first[18, 25] == 0.5
+
+
 def test_hole_and_speck_sizes():
     mask = np.zeros((40, 40), int)
     mask[5:25, 5:25] = 1

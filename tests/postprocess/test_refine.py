@@ -81,8 +81,8 @@ def test_faults_come_all_at_once():
 
 
 def test_large_image_is_fast_whatever_the_radius():
-    given, image = certain(np.tile(disc(40), (8, 7))), np.tile(picture(disc(40)), (8, 7, 3))  # 0.94 megapixels
+    given, image = certain(np.tile(disc(40), (5, 5))), np.tile(picture(disc(40)), (5, 5, 3))  # 0.42 megapixels
     for radius in (2, 50):
         start = time.thread_time()
         Refine(radius=radius)(given, image)
-        assert time.thread_time() - start < 5.0  # measured 0.9 s of one core
+        assert time.thread_time() - start < 2.0  # measured 0.3 s of one core
