@@ -67,9 +67,9 @@ def tune_postprocess(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise or audit study=chest_biased (what they are worth), postprocess, pace, cost, diagnosis, speed"""
+    """Measure: noise or audit study=chest_biased (what they are worth), postprocess, pace, crf, cost, ..."""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    own = {name: f"benchmark_{name}" for name in ("noise", "audit", "pace", "postprocess")}  # not made from a training
+    own = {name: f"benchmark_{name}" for name in ("noise", "audit", "pace", "crf", "postprocess")}  # from no training
     if kind not in own:
         given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
     name = own.get(kind, "benchmark")

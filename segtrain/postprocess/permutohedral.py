@@ -101,12 +101,12 @@ def _enclose(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     num_axes = len(elevated)
     steps = (elevated / num_axes).round()
     offset = elevated - steps * num_axes
-    rank = steps.sum(0).to(torch.int16).expand(num_axes, -1).clone()
+    rank = steps.sum(0).to(torch.int16) + torch.arange(num_axes, dtype=torch.int16, device=steps.device)[:, None]
     for i in range(num_axes):
         for j in range(i + 1, num_axes):
-            below = offset[i] < offset[j]
+            below = (offset[i] < offset[j]).to(torch.int16)
             rank[i] += below
-            rank[j] += ~below
+            rank[j] -= below
     wrap = (rank < 0).to(torch.int16) - (rank >= num_axes).to(torch.int16)  # where rounding left the plane
     rank += wrap * num_axes
     offset -= wrap * num_axes

@@ -248,8 +248,8 @@ def test_a_tuned_file_may_not_name_anything_to_run(folder: Path) -> None:
 
 def test_settings_that_make_no_sense_are_told_at_once(trained: Path) -> None:
     with pytest.raises(ConfigError) as error:
-        tune(trained, "trials=0", "folds=1", "images=1", "postprocess.threshold.threshold=2.0")
-    assert len(error.value.faults) == 4
+        tune(trained, "run=[a,b]", "trials=0", "folds=1", "images=1", "postprocess.threshold.threshold=2.0")
+    assert len(error.value.faults) == 5
     with pytest.raises(ConfigError, match="did you mean 'clean'"):
         tune(trained, "reference=cleen")
     with pytest.raises(ConfigError, match="name the steps"):

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from segtrain.run.benchmark.audit import audits
 from segtrain.run.benchmark.cost import cost
+from segtrain.run.benchmark.crf import crf
 from segtrain.run.benchmark.diagnosis import diagnosis
 from segtrain.run.benchmark.noise import noise
 from segtrain.run.benchmark.pace import pace
@@ -18,7 +19,13 @@ __all__ = ["benchmark"]
 def benchmark(cfg: DictConfig) -> Any:
     """Measure what `kind` names."""
     kinds = {
-        "audit": audits, "speed": speed, "cost": cost, "diagnosis": diagnosis, "noise": noise, "pace": pace,
+        "audit": audits,
+        "cost": cost,
+        "crf": crf,
+        "diagnosis": diagnosis,
+        "noise": noise,
+        "pace": pace,
         "postprocess": postprocess,
-    }  # fmt: skip
+        "speed": speed,
+    }
     return kinds[cfg.kind](cfg)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 from rich.progress import track
 
@@ -67,6 +67,8 @@ def _check(cfg: DictConfig) -> None:
         for key, least in (("trials", 1), ("timeout", 0), ("images", 2), ("folds", 2))
         if cfg[key] is not None and cfg[key] < least
     ]
+    if isinstance(cfg.run, ListConfig):
+        faults.append("run: post-processing is chosen for one run; name one")
     if not cfg.postprocess:
         faults.append("postprocess: name the steps to choose from, such as 'postprocess=[threshold,morphology]'")
     try:
