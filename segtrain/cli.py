@@ -21,7 +21,10 @@ import segtrain
 from segtrain import config
 from segtrain.errors import ConfigError, SegtrainError
 
-__all__ = ["audit", "benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "train"]
+__all__ = [
+    "audit", "benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "train",
+    "tune_postprocess",
+]  # fmt: skip
 
 Arguments = Sequence[str] | None
 """What follows the command; None = what the process was started with."""
@@ -58,10 +61,15 @@ def correct(arguments: Arguments = None) -> None:
     _ending_truly(lambda: _hydra("correct", arguments, lambda cfg: _run().correct(cfg)))
 
 
+def tune_postprocess(arguments: Arguments = None) -> None:
+    """Choose post-processing on the validation split: run=outputs/train/<run>"""
+    _ending_truly(lambda: _hydra("tune_postprocess", arguments, lambda cfg: _run().tune_postprocess(cfg)))
+
+
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, crf, cost, diagnosis, speed"""
+    """Measure: noise or audit study=chest_biased (what they are worth), postprocess, pace, crf, cost, ..."""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    own = {kind: f"benchmark_{kind}" for kind in ("noise", "audit", "pace", "crf")}  # not made from a training
+    own = {name: f"benchmark_{name}" for name in ("noise", "audit", "pace", "crf", "postprocess")}  # from no training
     if kind not in own:
         given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
     name = own.get(kind, "benchmark")
@@ -85,6 +93,7 @@ _COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "audit": audit,
     "check-data": check_data,
     "correct": correct,
+    "tune-postprocess": tune_postprocess,
     "benchmark": benchmark,
     "compare": compare,
     "configs": configs,

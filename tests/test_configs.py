@@ -96,6 +96,13 @@ def test_an_option_that_stacks_holds_one_key_its_own_name(group: str, name: str)
     assert [key for key in content if key != "defaults"] == ([] if name == "none" else [name])
 
 
+def test_every_post_processor_has_ranges_to_search() -> None:
+    tree = composed("run=x", name="tune_postprocess")
+    assert tree["search"].keys() == {name for name in config.options("postprocess") if name not in ("none", "auto")}
+    candidates = list(tree["postprocess"])
+    assert candidates == [name for name in tree["search"] if name in candidates]  # in the order of the ranges
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_file_says_on_its_first_line_what_it_is(path: Path) -> None:
     first = next(line for line in path.read_text().splitlines() if not line.startswith("# @package"))
@@ -106,7 +113,8 @@ def test_every_file_says_on_its_first_line_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ROOTS)
 def test_every_command_composes_and_explains_its_keys(name: str) -> None:
-    given = {"predict": ["run=x", "input=y"], "evaluate": ["run=x"], "correct": ["run=x", "above=0.5"]}.get(name, [])
+    needed = {"predict": ["run=x", "input=y"], "correct": ["run=x", "above=0.5"]}
+    given = needed.get(name, ["run=x"] if name in ("evaluate", "tune_postprocess") else [])
     config.check_command(name, given)
     lines = (config.config_dir() / f"{name}.yaml").read_text().split("\n\n", 1)[1].splitlines()
     told = [line for line in lines if line and not line.startswith(" ") and not line.startswith(("task_name", "num_"))]

@@ -10,9 +10,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from segtrain.config.compose import compose_config, loader
+from segtrain.config.compose import compose_config, loader, options
 from segtrain.config.kinds import suggestion
 from segtrain.config.overrides import jobs, sifted
+from segtrain.config.search import search_faults
 from segtrain.config.targets import ALLOWED, launch_faults, target_faults
 from segtrain.config.tree import resolved, tree_faults
 from segtrain.errors import ConfigError
@@ -95,8 +96,9 @@ def _faults(
     if isinstance(listed, list) and set(listed) - set(trusted):
         yield "allow_targets: may be given on the command line only, never in a file"
     yield from target_faults(tree, [*ALLOWED, *trusted])
-    if name in ("evaluate", "predict") and not (tree.get("run") or tree.get("ckpt_path")):
+    if name in ("evaluate", "predict", "tune_postprocess") and not (tree.get("run") or tree.get("ckpt_path")):
         yield "run: give a run's folder, run=outputs/..., or a checkpoint, ckpt_path=..."
+    yield from search_faults(tree, list(options("postprocess", folder)))
     if name == "correct":
         yield from _correction_faults(tree)
 

@@ -14,17 +14,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from segtrain.config.compose import load
 from segtrain.config.kinds import suggestion
+from segtrain.config.search import quoted
 from segtrain.config.signatures import UnknownTargetError, signature
 
 __all__ = ["jobs", "normalised", "sifted"]
 
 _OPEN = "loss_weights."
 """A mapping whose keys a user invents: an override may add to it without Hydra's `+`."""
+_SEARCH = "search."
+"""Another one, whose values are written as sweeps are."""
 
 
 def normalised(overrides: Sequence[str]) -> list[str]:
-    """Let `loss_weights.dice=0.5` add its key."""
-    return [f"++{override}" if override.startswith(_OPEN) else override for override in overrides]
+    """Let `loss_weights.dice=0.5` add its key, and `search.threshold.threshold=interval(0.1,0.9)` too."""
+    added = [f"++{override}" if override.startswith(_OPEN) else override for override in overrides]
+    return [quoted(override) if override.startswith(_SEARCH) else override for override in added]
 
 
 def jobs(reader: ConfigLoaderImpl, overrides: Sequence[str]) -> Iterator[list[str]]:

@@ -17,13 +17,14 @@ __all__ = ["STACKING", "resolved", "tree_faults"]
 STACKING = ("loss", "noise", "postprocess", "corruption", "callbacks", "logger", "evidence")
 """Groups whose options add up; each option is one key."""
 
-_OPEN = ("loss_weights", "recipes", "weights", "instances")
+_OPEN = ("loss_weights", "recipes", "weights", "instances", "search")
 """Settings at a config's top whose keys are the user's own."""
 
 _CHOICES = {
-    "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace", "crf"),
+    "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace", "crf", "postprocess"),
     "monitor_mode": ("min", "max"),
     "print_config": ("short", "full", "none"),
+    "score": ("dice", "iou", "boundary_f1", "hd95"),
     "split": ("train", "val", "test", "all"),
     "tta": ("none", "flips", "dihedral"),
 }

@@ -1,24 +1,23 @@
-"""Binary morphology on one mask: opening, closing, holes and small objects.
+"""Binary morphology on one mask: erosion, dilation, opening, closing, holes and small objects.
 
 Objects are connected by sides and corners, holes by sides only (the two must differ, or a diagonal line would both
 part and not part the background).
 """
 
+import cv2
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion, label
+from scipy.ndimage import distance_transform_edt, label, maximum_filter
 
-__all__ = ["EIGHT", "closing", "fill_holes", "keep_objects", "opening"]
+__all__ = [
+    "EIGHT", "closing", "deepest", "dilation", "erosion", "fill_holes", "keep_objects", "opening", "signed_distance",
+]  # fmt: skip
 
 EIGHT = np.ones((3, 3), bool)
 """Connected by sides and corners."""
 
 
-def _disc(radius: int) -> np.ndarray:
-    return np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
-
-
-def opening(mask: np.ndarray, radius: int) -> np.ndarray:
-    """Keep what a disc inside the mask can reach: specks and thin lines go.
+def erosion(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Keep the pixels from which a disc reaches nothing outside the mask.
 
     What lies beyond the frame is not asked: an object that the frame cuts is not worn down there.
 
@@ -26,8 +25,32 @@ def opening(mask: np.ndarray, radius: int) -> np.ndarray:
         mask: (H, W) bool.
         radius: of the disc, pixels, >= 1.
     """
-    eroded = binary_erosion(mask, _disc(radius), border_value=1)
-    return binary_dilation(eroded, _disc(radius))
+    return cv2.erode(mask.view(np.uint8), _disc(radius)).view(bool)
+
+
+def dilation(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Add the pixels from which a disc reaches the mask.
+
+    Args:
+        mask: (H, W) bool.
+        radius: of the disc, pixels, >= 1.
+    """
+    return cv2.dilate(mask.view(np.uint8), _disc(radius)).view(bool)
+
+
+def _disc(radius: int) -> np.ndarray:
+    inside: np.ndarray = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
+    return inside.view(np.uint8)
+
+
+def opening(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Keep what a disc inside the mask can reach: specks and thin lines go. See `erosion` for the frame.
+
+    Args:
+        mask: (H, W) bool.
+        radius: of the disc, pixels, >= 1.
+    """
+    return dilation(erosion(mask, radius), radius)
 
 
 def closing(mask: np.ndarray, radius: int) -> np.ndarray:
@@ -39,8 +62,7 @@ def closing(mask: np.ndarray, radius: int) -> np.ndarray:
         mask: (H, W) bool.
         radius: of the disc, pixels, >= 1.
     """
-    dilated = binary_dilation(np.pad(mask, radius), _disc(radius))
-    return binary_erosion(dilated, _disc(radius))[radius:-radius, radius:-radius]
+    return erosion(dilation(np.pad(mask, radius), radius), radius)[radius:-radius, radius:-radius]
 
 
 def fill_holes(mask: np.ndarray, max_area: float = np.inf) -> np.ndarray:
@@ -73,3 +95,29 @@ def keep_objects(mask: np.ndarray, min_area: int = 0, largest: bool = False) -> 
     if largest:
         kept &= np.arange(len(areas)) == areas.argmax()
     return kept[objects]
+
+
+def signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Give how far each pixel's centre lies from the outline, negative inside the mask.
+
+    Args:
+        mask: (H, W) bool, neither empty nor full.
+
+    Returns:
+        (H, W) float32, pixels; -0.5 and 0.5 beside the outline.
+    """
+    # OpenCV's transform is faster, but its last bits differ from call to call.
+    inside, outside = (distance_transform_edt(part).astype(np.float32) for part in (mask, ~mask))
+    signed: np.ndarray = np.where(mask, 0.5 - inside, outside - 0.5)
+    return signed
+
+
+def deepest(signed: np.ndarray) -> np.ndarray:
+    """Tell which pixels have no deeper one beside them, be it in an object or in a gap: what keeps thin ones alive.
+
+    Args:
+        signed: (H, W), distance from the outline.
+    """
+    depth = np.abs(signed)
+    crest: np.ndarray = depth == maximum_filter(depth, 3)
+    return crest

@@ -10,8 +10,10 @@ from segtrain.reports.folder import IGNORED, RunFolder
 from segtrain.reports.overlays import error_layer, image_uri, label_layer, label_planes, read_label
 from segtrain.reports.scores import number
 
-__all__ = ["Example", "Pair", "examples"]
+__all__ = ["REFINED", "Example", "Pair", "examples"]
 
+REFINED = {"helped": "Where post-processing helps most", "harmed": "Where it harms most"}
+"""Kinds of examples that show what post-processing does: their cards compare it with the raw prediction."""
 _MOST = 12  # of one kind
 _OWN = ("image", "given", "prediction", "post")
 
@@ -47,7 +49,7 @@ class Example(NamedTuple):
 
 
 def examples(run: RunFolder, references: list[str], place: str = "test") -> dict[str, list[Example]]:
-    """Read the example images and lay their labels over them: kind ("worst", "best") -> cards.
+    """Read the example images and lay their labels over them: kind ("worst", "best", `REFINED`) -> cards.
 
     Args:
         run: the folder.
@@ -73,7 +75,8 @@ def _example(run: RunFolder, place: Path, entry: dict[str, object], references: 
         image, width, height = image_uri(folder / "image.png")
         labels = {path.stem: read_label(path) for path in sorted(folder.glob("*.png")) if path.stem != "image"}
         drawing = _Drawing(run, labels)
-        pairs = _pairs(drawing, references, scores)
+        compared = entry.get("kind") in REFINED and "post" in drawing.planes
+        pairs = _compared(drawing, scores) if compared else _pairs(drawing, references, scores)
     except (OSError, ValueError) as error:
         return Example(name, "", 1, 1, [], score, missing=f"Its pictures cannot be shown: {error}")
     return Example(name, image, width, height, pairs, score, drawing.ignored)
@@ -118,6 +121,15 @@ def _pairs(drawing: _Drawing, references: list[str], scores: dict[str, object]) 
         score = _score(scores, "@post" if first == "given" else f"@{first}@post")
         below = f"its errors vs {_title(first)}"
         pairs.append(Pair("post-processed", drawing.label("post"), below, drawing.errors(first, "post"), score=score))
+    return pairs
+
+
+def _compared(drawing: _Drawing, scores: dict[str, object]) -> list[Pair]:
+    """Put the raw and the post-processed prediction side by side, with their errors against the given label."""
+    pairs = [Pair("image", "", "given label", drawing.label("given"), below_is_error=False)]
+    for name, title, suffix in (("prediction", "raw prediction", ""), ("post", "post-processed", "@post")):
+        errors = drawing.errors("given", name)
+        pairs.append(Pair(title, drawing.label(name), "errors vs given label", errors, score=_score(scores, suffix)))
     return pairs
 
 

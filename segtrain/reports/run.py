@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from segtrain.picture import BACKGROUND, class_colours
 from segtrain.reports import evidence, summary
 from segtrain.reports.colours import CONFUSED, EXTRA, MISSED
-from segtrain.reports.examples import examples
+from segtrain.reports.examples import REFINED, examples
 from segtrain.reports.folder import RunFolder, read_run
 from segtrain.reports.found import found
 from segtrain.reports.history import charts
+from segtrain.reports.refined import refined_table
 from segtrain.reports.scores import Scores, read_scores
 from segtrain.reports.tables import class_tables, score_table
 from segtrain.reports.template import template
@@ -88,6 +89,7 @@ def _measured(run: RunFolder, scores: Scores, part: _Part) -> dict[str, Any]:
         "confusions": part("The confusion matrix", evidence.confusions, run.confusion),
         "wide_confusions": run.overlapping or refined or len(run.classes) > 8,
         "calibrations": part("The calibration", evidence.calibrations, run.calibration, run.metrics),
+        "refined": part("The post-processing", refined_table, run.images, scores.references) if refined else None,
         "spreads": part("The spread over images", evidence.spreads, run.images),
         "images": part("The table of images", evidence.image_table, run.images) if len(run.images) else None,
     }
@@ -97,7 +99,8 @@ def _pictures(run: RunFolder, scores: Scores, part: _Part) -> dict[str, Any]:
     cards = part("The examples", examples, run, [name for name in scores.references if name]) or {}
     named = [pair for pair in zip(run.classes, class_colours(run.classes), strict=True) if pair[0] != BACKGROUND]
     return {
-        "examples": cards,
+        "examples": {kind: shown for kind, shown in cards.items() if kind not in REFINED},
+        "refined_cards": {title: cards[kind] for kind, title in REFINED.items() if kind in cards},
         "any_ignored": any(card.ignored for kind in cards.values() for card in kind),
         "classes": named,
         "errors": [("missed", MISSED), ("extra", EXTRA), ("wrong class", CONFUSED)],

@@ -11,6 +11,7 @@ _NAMES = {
     "dice": "Dice",
     "iou": "IoU",
     "image_dice": "Dice, mean over images",
+    "image_iou": "IoU, mean over images",
     "boundary_f1": "Boundary F1",
     "hd95": "HD95 (pixels)",
     "precision": "Precision",

@@ -7,5 +7,9 @@ from segtrain.run.correct import correct
 from segtrain.run.evaluate import evaluate
 from segtrain.run.predict import predict
 from segtrain.run.train import train
+from segtrain.run.tuning import tune_postprocess, tuned_postprocess
 
-__all__ = ["audit", "benchmark", "check_data", "correct", "evaluate", "predict", "train"]
+__all__ = [
+    "audit", "benchmark", "check_data", "correct", "evaluate", "predict", "train", "tune_postprocess",
+    "tuned_postprocess",
+]  # fmt: skip

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from segtrain.config import check
 from segtrain.data.source import Source
@@ -16,6 +16,9 @@ from segtrain.run.weights import find_checkpoint, load_weights
 from segtrain.training import SemanticTask
 
 __all__ = ["Restored", "restore", "restore_plan", "restore_sources"]
+
+ALIKE = ("classes", "labels", "channels", "size", "fit")
+"""What the data of runs must agree in to be averaged: what is predicted, and at what scale."""
 
 
 class Restored(NamedTuple):
@@ -30,10 +33,14 @@ class Restored(NamedTuple):
 def restore(cfg: DictConfig) -> Restored:
     """Bring back the run that a command's config names by `run` or `ckpt_path`.
 
+    Of a list of runs it is the first one, whose task gives the mean of all runs' probabilities.
+
     Raises:
         CheckpointError: no such run, or a checkpoint that cannot be loaded.
-        ConfigError: the run's own config no longer builds.
+        ConfigError: the run's own config no longer builds, or several runs do not predict the same thing.
     """
+    if isinstance(cfg.run, ListConfig) and cfg.run:
+        return _ensemble(cfg)
     folder, checkpoint = find_checkpoint(cfg.run, cfg.ckpt_path)
     run_cfg, wanted = restore_plan(cfg, folder)
     run_cfg.model = _without_download(run_cfg.model)
@@ -53,6 +60,34 @@ def restore(cfg: DictConfig) -> Restored:
         **({"overlap": cfg.overlap} if "overlap" in cfg else {}),
     )
     return Restored(folder, run_cfg, wanted, task.eval())
+
+
+def _ensemble(cfg: DictConfig) -> Restored:
+    faults = [
+        f"{key}: {law}"
+        for key, wrong, law in (
+            (
+                "output",
+                not cfg.output,
+                "several runs have no folder of their own; give one for the results, output=...",
+            ),
+            ("ckpt_path", cfg.ckpt_path, "names one checkpoint, but there are several runs; leave it out"),
+        )
+        if wrong
+    ]
+    if faults:
+        raise ConfigError("the runs cannot be averaged:", faults)
+    first, *others = [restore(cast(DictConfig, OmegaConf.merge(cfg, {"run": run}))) for run in cfg.run]
+    faults = [
+        f"{other.folder} has {key}={theirs}, but {first.folder} has {key}={ours}"
+        for other in others
+        for key in ALIKE
+        if (ours := getattr(first.plan.data, key)) != (theirs := getattr(other.plan.data, key))
+    ]
+    if faults:
+        raise ConfigError("the probabilities of these runs cannot be averaged:", faults)
+    first.task.average_with([other.task for other in others])
+    return first
 
 
 def restore_plan(cfg: DictConfig, folder: Path) -> tuple[DictConfig, Plan]:

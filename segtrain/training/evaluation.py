@@ -13,8 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
-from segtrain.metrics import CalibrationError, SegmentationMetrics, boundary_scores
-from segtrain.metrics.functional import binary_confusions, confusion, dice, mean_over
+from segtrain.metrics import CalibrationError, ImageScores, SegmentationMetrics
 from segtrain.training.examples import Examples
 from segtrain.training.prediction import Prediction
 from segtrain.types import CLASS_AXIS, IGNORE, Criterion, PostProcessor, one_hot
@@ -48,7 +47,7 @@ class Evaluation(nn.Module):
         self.classes = classes
         self.overlapping = overlapping
         self.postprocess = postprocess
-        self.tolerance = tolerance
+        self.image_scores = ImageScores(classes, overlapping, tolerance)
         self.raw = ["", *(f"@{name}" for name in references)]
         self.suffixes = [*self.raw, *(f"{suffix}@post" for suffix in self.raw if postprocess is not None)]
         self.regions = {suffix: SegmentationMetrics(classes, overlapping) for suffix in self.suffixes}
@@ -70,17 +69,7 @@ class Evaluation(nn.Module):
         predicted = prediction.probs.argmax(dim=CLASS_AXIS)  # (H, W) or (K, H, W)
         for suffix, label in self._labels(prediction):
             self.regions[suffix].update(predicted, label)
-            self.image_dice[suffix].update(self._mean(self._image_dice(predicted, label)))
-
-    def _image_dice(self, predicted: Tensor, label: Tensor) -> Tensor:
-        """Give one image's Dice of each class, on its device; NaN where a class does not occur."""
-        if self.overlapping:
-            return dice(binary_confusions(predicted, label))[..., 1]
-        return dice(confusion(predicted, label, len(self.classes)))
-
-    def _mean(self, scores: Tensor) -> Tensor:
-        """Give the mean over the classes, without the background and those that do not occur."""
-        return scores.nanmean() if self.overlapping else mean_over(scores, self.classes)
+            self.image_dice[suffix].update(self.image_scores.mean(self.image_scores.dice(predicted, label)))
 
     def add_loss(self, criterion: Criterion, prediction: Prediction) -> None:
         """Count the loss at full scale, against the given label."""
@@ -119,14 +108,10 @@ class Evaluation(nn.Module):
 
     def _image_scores(self, predicted: Tensor, label: Tensor, suffix: str) -> dict[str, float]:
         """Give one image's Dice, IoU and boundary scores."""
-        outline = boundary_scores(predicted.numpy(), label.numpy(), len(self.classes), self.tolerance)
-        region = self._image_dice(predicted, label)
         row = {}
-        for name, each in (
-            ("image_dice", region), ("image_iou", region / (2 - region)),
-            ("boundary_f1", torch.from_numpy(outline.f1)), ("hd95", torch.from_numpy(outline.hd95)),
-        ):  # fmt: skip
-            row[f"{name}{suffix}"] = float(self._mean(each))
+        for score, each in self.image_scores(predicted, label).items():
+            name = f"image_{score}" if score in ("dice", "iou") else score  # regions are scored over the data set, too
+            row[f"{name}{suffix}"] = float(self.image_scores.mean(each))
             row |= {f"{name}/{of}{suffix}": value for of, value in zip(self.classes, each.tolist(), strict=True)}
         return row
 

@@ -17,19 +17,21 @@ MAX_SIDE = 256
 
 
 class _Example(NamedTuple):
+    rank: float
+    """The lower, the sooner it is kept."""
     dice: float
     id: str
     pictures: dict[str, np.ndarray]
 
 
 class Examples:
-    """Keep the `keep` worst and best images by Dice against the given label; memory does not grow with the split."""
+    """Keep the `keep` worst and best images by Dice against the given label, and those that post-processing has helped
+    and harmed most; memory does not grow with the split."""
 
     def __init__(self, overlapping: bool, keep: int = 6) -> None:
         self.overlapping = overlapping
         self.keep = keep
-        self.worst: list[_Example] = []
-        self.best: list[_Example] = []
+        self.kept: dict[str, list[_Example]] = {"worst": [], "best": [], "helped": [], "harmed": []}
 
     def offer(
         self, prediction: Prediction, predicted: np.ndarray, refined: np.ndarray | None, row: dict[str, Any]
@@ -38,21 +40,28 @@ class Examples:
         dice = row["image_dice"]
         if np.isnan(dice):
             return
-        is_worse = len(self.worst) < self.keep or dice < self.worst[-1].dice
-        is_better = len(self.best) < self.keep or dice > self.best[-1].dice
-        if not (is_worse or is_better):
+        ranks = {"worst": dice, "best": -dice}
+        gain = 0.0 if refined is None else row["image_dice@post"] - dice
+        if gain:
+            ranks["helped" if gain > 0 else "harmed"] = -abs(gain)
+        due = [kind for kind, rank in ranks.items() if self._takes(kind, rank)]
+        if not due:
             return
         masks = {"given": prediction.label, **prediction.references, "prediction": predicted}
         if refined is not None:
             masks["post"] = refined
-        example = _Example(dice, prediction.id, pictures_of(prediction.image, masks, self.overlapping))
-        self.worst = sorted([*self.worst, example], key=lambda e: e.dice)[: self.keep]
-        self.best = sorted([*self.best, example], key=lambda e: -e.dice)[: self.keep]
+        pictures = pictures_of(prediction.image, masks, self.overlapping)
+        for kind in due:
+            listed = [*self.kept[kind], _Example(ranks[kind], dice, prediction.id, pictures)]
+            self.kept[kind] = sorted(listed, key=lambda example: example.rank)[: self.keep]
+
+    def _takes(self, kind: str, rank: float) -> bool:
+        return not np.isnan(rank) and (len(self.kept[kind]) < self.keep or rank < self.kept[kind][-1].rank)
 
     def write(self, folder: Path) -> None:
         """Write `examples/<kind>/<id>/<picture>.png` and `examples.json`."""
         listed = []
-        for kind, examples in (("worst", self.worst), ("best", self.best)):
+        for kind, examples in self.kept.items():
             for example in examples:
                 place = folder / "examples" / kind / example.id
                 write_pictures(place, example.pictures)

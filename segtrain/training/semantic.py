@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -83,6 +83,7 @@ class SemanticTask(LightningModule):
         self.criterion = criterion
         self.strategy = strategy
         self.ema: nn.Module | None = None
+        self.partners = nn.ModuleList()
         self.normalize = Normalize(method=normalize, mean=mean, std=std)
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -174,6 +175,10 @@ class SemanticTask(LightningModule):
         """Take in the averaged model, before a checkpoint loads."""
         self.ema = module
 
+    def average_with(self, others: "Iterable[SemanticTask]") -> None:
+        """Give the mean of this and other tasks' probabilities from now on; each normalises images as it was taught."""
+        self.partners.extend(others)
+
     @property
     def predictor(self) -> nn.Module:
         """The weights that `predict_with` names."""
@@ -194,7 +199,11 @@ class SemanticTask(LightningModule):
         predictor = self.predictor
         predict: Callable[[Tensor], Tensor] = lambda image: to_probs(predictor(image))  # noqa: E731
         augmented = predict if self.tta is None else self.tta(predict)
-        return lambda image: augmented(self.normalize(image.to(self.device)))
+        own: Callable[[Tensor], Tensor] = lambda image: augmented(self.normalize(image.to(self.device)))  # noqa: E731
+        if not self.partners:
+            return own
+        all_of_them = [own, *(cast(SemanticTask, partner).predict_windows() for partner in self.partners)]
+        return lambda image: torch.stack([each(image) for each in all_of_them]).mean(0)
 
     def predict_each(self, images: Sequence[Tensor]) -> list[Tensor]:
         """Give probabilities (C, h, w) or (K, 2, h, w) of stored images (D, h, w), in evaluation mode."""

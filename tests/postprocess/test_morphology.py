@@ -4,12 +4,12 @@ import time
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_fill_holes, gaussian_filter
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter
 from skimage import measure
 from skimage import morphology as skimage_morphology
 
 from segtrain.errors import ConfigError
-from segtrain.postprocess import Morphology, binary
+from segtrain.postprocess import Closing, Dilation, Erosion, FillHoles, Morphology, Opening, RemoveSmall, binary
 
 OFF = {"max_hole_area": 0, "min_object_area": 0}
 
@@ -39,6 +39,13 @@ def test_opening_and_closing_are_scikit_images(radius, seed):
     expected = skimage_morphology.closing(np.pad(mask, 20), disk, mode="ignore")[20:-20, 20:-20]
     assert np.array_equal(binary.closing(mask, radius), expected)
     assert np.array_equal(binary.opening(binary.opening(mask, radius), radius), binary.opening(mask, radius))
+
+
+@pytest.mark.parametrize("radius", [1, 4, 7])
+def test_erosion_and_dilation_are_distances(radius):
+    mask = np.pad(textured(), ((12, 0), (0, 0)))  # cut by three sides of the frame
+    assert np.array_equal(binary.dilation(mask, radius), distance_transform_edt(~mask) <= radius)
+    assert np.array_equal(binary.erosion(mask, radius), distance_transform_edt(mask) > radius)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -108,6 +115,58 @@ def test_steps_of_two_classes_in_order(options, steps, frame):
         expected = step(expected)
     assert np.array_equal(clean(mask, **options), expected)
     assert not np.array_equal(expected, mask)
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        (Opening(radius=2), {"opening_radius": 2} | OFF),
+        (Closing(radius=3), {"closing_radius": 3} | OFF),
+        (FillHoles(max_area=9), {"max_hole_area": 9, "min_object_area": 0}),
+        (FillHoles(max_area=None), {"fill_holes": True} | OFF),
+        (RemoveSmall(min_area=30), {"max_hole_area": 0, "min_object_area": 30}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_step_by_its_own_name_is_that_step_of_morphology(step, options):
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(4), (60, 60)).transpose(2, 0, 1)
+    probs = gaussian_filter(probs, (0, 2, 2)).astype(np.float32)
+    image = np.zeros((60, 60, 3), np.uint8)
+    assert np.array_equal(step(probs, image), Morphology(**options)(probs, image))
+    assert not np.array_equal(step(probs, image), probs)
+
+
+@pytest.mark.parametrize("frame", [0, 7])
+def test_rims_of_two_classes(frame):
+    mask = textured()
+    mask = np.pad(mask[frame:, frame:], ((frame, 0), (frame, 0)))
+    probs, image = certain(mask, 2), np.zeros((60, 60, 1), np.uint8)
+    assert np.array_equal(Erosion(radius=2)(probs, image).argmax(0), binary.erosion(mask, 2))
+    assert np.array_equal(Dilation(radius=5)(probs, image).argmax(0), binary.dilation(mask, 5))
+
+
+def test_objects_grow_to_each_other_and_no_further():
+    mask = np.zeros((20, 30), int)
+    mask[5:15, 2:12], mask[5:15, 14:24] = 1, 2
+    grown = Dilation(radius=4)(certain(mask, 3), np.zeros((20, 30, 1), np.uint8)).argmax(0)
+    assert (grown[mask > 0] == mask[mask > 0]).all()
+    assert set(grown[10, 12:14]) <= {1, 2}
+    over = Dilation(radius=4, classes=[1])(certain(mask, 3), np.zeros((20, 30, 1), np.uint8)).argmax(0)
+    assert (over[10, 2:16] == 1).all()  # class 2 is not listed and gives way
+
+
+def test_signed_distance_is_the_same_to_the_bit_wherever_it_is_computed():
+    """Ties decide about middles and lines; OpenCV's transform broke them by where its memory lay."""
+    mask = np.ones((37, 50), bool)
+    mask[18, 25] = False
+    first, kept = binary.signed_distance(mask), []
+    for size in range(1, 200):
+        kept.append(np.empty(size))
+        assert np.array_equal(binary.signed_distance(mask.copy()), first)
+    y, x = np.indices(mask.shape)
+    np.testing.assert_allclose(first[mask], 0.5 - np.hypot(y - 18, x - 25)[mask], rtol=1e-6)
+    assert first[18, 25] == 0.5
 
 
 def test_hole_and_speck_sizes():
@@ -220,6 +279,26 @@ def test_faults_come_all_at_once():
     ]
     with pytest.raises(ConfigError, match="must be among the classes 0 to 1, got"):
         clean(np.zeros((5, 5), int), classes=[2])
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Opening(radius=0), "The 'radius' of Opening must be at least 1 pixel, got 0"),
+        (lambda: FillHoles(max_area=0), "The 'max_area' of FillHoles must be at least 1 pixel, got 0"),
+        (lambda: RemoveSmall(min_area=0), "The 'min_area' of RemoveSmall must be at least 1 pixel, got 0"),
+        (lambda: Erosion(classes=[-1]), "The 'classes' of Erosion must be class numbers, 0 or more, got -1"),
+    ],
+)
+def test_faults_of_steps(make, sentence):
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert caught.value.faults == [sentence]
+
+
+def test_the_heading_names_the_option():
+    with pytest.raises(ConfigError, match=r"postprocess\.fill_holes cannot be built"):
+        FillHoles(max_area=-1)
 
 
 def test_large_image_is_fast():

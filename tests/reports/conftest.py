@@ -244,7 +244,9 @@ def _examples(
     rng: np.random.Generator,
 ) -> None:
     entries = []
-    for which, chosen in (("worst", rows[:count]), ("best", rows[-count:] if count else [])):
+    kinds = {"worst": rows[:count], "best": rows[-count:] if count else []}
+    kinds |= {"helped": rows[1 : 1 + count], "harmed": rows[2 : 2 + count]} if post else {}
+    for which, chosen in kinds.items():
         for name, dice in chosen:
             place = f"examples/{which}/{name}"
             (folder / "test" / place).mkdir(parents=True)

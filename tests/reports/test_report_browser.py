@@ -30,7 +30,7 @@ def test_it_renders_without_errors_or_requests(browser: Any, make_run: Callable[
     assert browser.get_log("browser") == []
     assert requested(browser) == {page.as_uri()}
     count = browser.execute_script("return [...document.querySelectorAll('main > section')].length")
-    assert count == 9
+    assert count == 10
     widths = browser.execute_async_script(DECODE)
     assert len(widths) > 4 * 9
     assert min(widths) > 0

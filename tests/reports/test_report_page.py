@@ -78,7 +78,7 @@ def test_a_finished_run_shows_everything(make_run: MakeRun, kind: str) -> None:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path != page} == before
 
     text = read(page)
-    assert list(text) == ["header", *SECTIONS]
+    assert list(text) == ["header", *SECTIONS[:3], "postprocess", *SECTIONS[3:]]
     assert not re.search(r"There (is|are) no |cannot be|not known", " ".join(text.values()))
     for words in ("finished", "2026-11-03 14:05", "42 min 13 s", "cpu (2 threads)", "unet", "resnet34"):
         assert words in text["header"]
@@ -274,13 +274,13 @@ def test_the_best_epoch_stands_in_for_a_test(small_run: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["five", "overlapping"])
-def test_sixteen_colour_examples_stay_below_3_mb_and_5_s(make_run: MakeRun, kind: str) -> None:
+def test_twenty_four_colour_examples_stay_below_3_mb_and_5_s(make_run: MakeRun, kind: str) -> None:
     run = make_run(kind, num_examples=8, colour=True)
     started = time.process_time()
     page = write_report(run)
     assert time.process_time() - started < 5
     assert page.stat().st_size < 3_000_000
-    assert page.read_text(encoding="utf-8").count('class="card"') == 16
+    assert page.read_text(encoding="utf-8").count('class="card"') == 24
 
 
 def test_reports_need_neither_torch_nor_lightning_nor_hydra() -> None:

@@ -1,4 +1,4 @@
-"""benchmark: what is measured rather than believed - speed, cost, diagnoses, audits, the worth of strategies, a CRF."""
+"""benchmark: what is measured rather than believed - speed, cost, diagnoses, audits, strategies, post-processing."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from segtrain.run.benchmark.crf import crf
 from segtrain.run.benchmark.diagnosis import diagnosis
 from segtrain.run.benchmark.noise import noise
 from segtrain.run.benchmark.pace import pace
+from segtrain.run.benchmark.postprocess import postprocess
 from segtrain.run.benchmark.speed import speed
 
 __all__ = ["benchmark"]
@@ -24,6 +25,7 @@ def benchmark(cfg: DictConfig) -> Any:
         "diagnosis": diagnosis,
         "noise": noise,
         "pace": pace,
+        "postprocess": postprocess,
         "speed": speed,
     }
     return kinds[cfg.kind](cfg)

@@ -1,0 +1,70 @@
+"""Which steps stay: judged by cross-validation, on images that had no part in choosing them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from segtrain.reports.paired import PairedGain, paired_gain
+from segtrain.run.tuning.trials import Steps, Trial, best
+
+__all__ = ["Choice", "choose"]
+
+Judged = Callable[[Steps, int | None], Trial]
+"""Scores a post-processing that was proposed without looking at a fold."""
+
+
+class Choice(NamedTuple):
+    """The post-processing that was chosen."""
+
+    trial: Trial
+    gain: PairedGain
+    """Of the way it was chosen, over the raw prediction, in cross-validation: on images that it was not chosen by."""
+    helps: dict[str, PairedGain]
+    """What each of its steps adds to the others, in cross-validation."""
+    dropped: dict[str, PairedGain]
+    """The same of each step that was chosen at first, and then found to add nothing; in the order of their going."""
+
+
+def choose(trials: list[Trial], folds: np.ndarray, groups: np.ndarray, judge: Judged) -> Choice:
+    """Choose the best trial, then drop what does not help.
+
+    For each fold the best trial by the other folds' images is scored on the fold's, with and without each of its
+    steps. The mean difference is what the step adds. While one of the chosen steps adds nothing, or all of them
+    together gain nothing, the one that adds least is dropped, and it is chosen again among the trials without it.
+
+    Args:
+        trials: of which the first is the raw prediction; grows by those that leave a step out.
+        folds: (N,) int, the part that each image is in.
+        groups: (N,) int, which images belong together; negative = none.
+        judge: scores another post-processing, and adds it to the trials.
+    """
+    raw = trials[0]
+    dropped: dict[str, PairedGain] = {}
+    while True:
+        fit = [trial for trial in trials if not trial.steps.keys() & dropped.keys()]
+        chosen = best(fit, np.ones(len(folds), bool))
+        winners = {
+            fold: best([trial for trial in fit if trial.fold in (None, fold)], folds != fold)
+            for fold in range(folds.max() + 1)
+        }
+        helps = {name: paired_gain(_added(name, winners, folds, judge), groups) for name in chosen.steps}
+        held_out = np.select([folds == fold for fold in winners], [trial.scores for trial in winners.values()])
+        gain = paired_gain(held_out - raw.scores, groups)
+        least = min(helps, key=lambda name: helps[name].value, default=None)
+        if least is None or (helps[least].value > 0 and gain.value > 0):
+            return Choice(chosen, gain, helps, dropped)
+        dropped[least] = helps[least]
+
+
+def _added(name: str, winners: dict[int, Trial], folds: np.ndarray, judge: Judged) -> np.ndarray:
+    """Give what a step adds on each image (N,): the fold's winner less the same without the step; 0 if it has none."""
+    added = np.zeros(len(folds))
+    for fold, winner in winners.items():
+        if name in winner.steps:
+            rest = {other: given for other, given in winner.steps.items() if other != name}
+            without = judge(rest, fold)
+            if not without.fault:
+                mine = folds == fold
+                added[mine] = winner.scores[mine] - without.scores[mine]
+    return added
