@@ -5,11 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml  # type: ignore[import-untyped]
 
 from segtrain import run
 from segtrain.config import check_command, compose_config
 from segtrain.errors import CheckpointError, ConfigError
+from segtrain.training import read_checkpoint
 from tests.small import small_config
 
 
@@ -56,8 +58,8 @@ def test_runs_of_other_classes_are_refused(runs: tuple[Path, Path], tmp_path: Pa
     config["data"]["classes"], config["data"]["fit"] = ["background", "spindle"], "resize"
     (tmp_path / "other" / "checkpoints").mkdir(parents=True)
     (tmp_path / "other" / "config.yaml").write_text(yaml.safe_dump(config))
-    best = runs[1] / "checkpoints" / "last.ckpt"
-    (tmp_path / "other" / "checkpoints" / "last.ckpt").write_bytes(best.read_bytes())
+    weights = read_checkpoint(runs[1] / "checkpoints" / "last.ckpt") | {"classes": config["data"]["classes"]}
+    torch.save(weights, tmp_path / "other" / "checkpoints" / "last.ckpt")
     wanted = [f"run=[{runs[0]},{tmp_path}/other]", f"output={tmp_path}/out"]
     with pytest.raises(ConfigError, match="cannot be averaged") as caught:
         run.evaluate(compose_config("evaluate", wanted))
