@@ -26,6 +26,7 @@ from tests.small import small_config
 
 FOLDS = np.arange(12) % 3
 ALONE = np.full(12, -1)
+MASKED = {row: np.full((32, 32), 255 if row == 2 else 1, np.uint8) for row in range(6)}
 SPACES = {"cut": {"at": Span([], 0.0, 1.0), "kind": Span(["a", "b"])}, "fill": {"area": Span([], 1, 100, log=True)}}
 GIVEN = {"cut": {"at": 0.5, "kind": "c"}, "fill": {"area": 200}}
 
@@ -269,3 +270,24 @@ def test_one_patient_is_too_few(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("segtrain.run.tuning.stored.Scene.samples", groups)
     with pytest.raises(DataError, match="at least 2 are needed"):
         tune(folder)
+
+
+def test_probabilities_of_other_weights_do_not_count(folder: Path) -> None:
+    cfg = compose_config("tune_postprocess", [f"run={folder}"])
+    first = scene_of(cfg, restore(cfg), "val")
+    before = {row: first.probs.read(row) for row in first.rows}
+    cfg.tta = "flips"
+    second = scene_of(cfg, restore(cfg), "val")
+    assert not np.array_equal(before[0], second.probs.read(0))
+    cfg.tta = "none"
+    third = scene_of(cfg, restore(cfg), "val")
+    assert all(np.array_equal(third.probs.read(row), probs) for row, probs in before.items())
+
+
+def test_unlabelled_images_are_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = compose_config("tune_postprocess", [f"run={folder}", "reference=clean"])
+    monkeypatch.setattr("segtrain.run.tuning.stored.Scene._label", lambda _, row: None if row % 2 else MASKED[row])
+    assert scene_of(cfg, restore(cfg), "val").rows == [0, 4]
+    monkeypatch.setattr("segtrain.run.tuning.stored.Scene._label", lambda *_: None)
+    with pytest.raises(DataError, match="No image has a mask to compare with"):
+        scene_of(cfg, restore(cfg), "val")

@@ -68,7 +68,7 @@ def _measured(cfg: DictConfig, run: str, done: set[str], number: int) -> Iterato
         return arm, {**about, "steps": OmegaConf.to_container(nodes), **means}
 
     def tuned(arm: str, settings: Sequence[str]) -> tuple[str, dict[str, Any]]:
-        output = Path(run) / FOLDER / "benchmark" / arm.replace(" ", "_")
+        output = Path(run) / FOLDER / "benchmark" / arm.replace(", ", "_").replace(" ", "_")
         chosen = OmegaConf.load(
             tune_postprocess(compose_config("tune_postprocess", [*base, *settings, f"output='{output}'"]))
         )
