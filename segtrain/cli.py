@@ -59,9 +59,9 @@ def correct(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, cost, diagnosis, speed"""
+    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, cost, cuts, diagnosis, speed"""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    own = {"noise": "benchmark_noise", "audit": "benchmark_audit", "pace": "benchmark_pace"}  # not made from a training
+    own = {name: f"benchmark_{name}" for name in ("audit", "cuts", "noise", "pace")}  # not made from a training
     if kind not in own:
         given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
     name = own.get(kind, "benchmark")

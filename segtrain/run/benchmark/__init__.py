@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from segtrain.run.benchmark.audit import audits
 from segtrain.run.benchmark.cost import cost
+from segtrain.run.benchmark.cuts import cuts
 from segtrain.run.benchmark.diagnosis import diagnosis
 from segtrain.run.benchmark.noise import noise
 from segtrain.run.benchmark.pace import pace
@@ -16,6 +17,13 @@ __all__ = ["benchmark"]
 
 def benchmark(cfg: DictConfig) -> Any:
     """Measure what `kind` names."""
-    return {"audit": audits, "speed": speed, "cost": cost, "diagnosis": diagnosis, "noise": noise, "pace": pace}[
-        cfg.kind
-    ](cfg)
+    kinds = {
+        "audit": audits,
+        "cost": cost,
+        "cuts": cuts,
+        "diagnosis": diagnosis,
+        "noise": noise,
+        "pace": pace,
+        "speed": speed,
+    }
+    return kinds[cfg.kind](cfg)
