@@ -58,20 +58,19 @@ def _moved(labels: np.ndarray, alpha: int, costs: np.ndarray, graph: Graph, solv
 
     For a pair of unlike labels, w (1 - x_p x_q) = w - w x_p + w x_p (1 - x_q).
     """
-    others = labels != alpha
-    nodes = np.flatnonzero(others)
+    free = (labels != alpha) & (costs[:, alpha] < np.inf)
+    nodes = np.flatnonzero(free)
     if not len(nodes):
         return labels
-    size = len(labels)
     tails, heads, weights, _ = graph
-    gaps = costs[:, alpha] - costs[np.arange(size), labels]
-    both = others[tails] & others[heads]
-    unlike = both & (labels[tails] != labels[heads])
-    for ends, gained in ((tails, others[tails] & ~others[heads] | unlike), (heads, others[heads] & ~others[tails])):
-        gaps = gaps - np.bincount(ends[gained], weights[gained], size)
-    number = np.cumsum(others) - 1
-    forward = np.where(unlike, 0, weights)[both]
-    arcs = Arcs(number[tails[both]], number[heads[both]], forward, weights[both])
+    alike = labels[tails] == labels[heads]
+    both = free[tails] & free[heads]
+    gaps = costs[:, alpha] - costs[np.arange(len(labels)), labels]
+    for ends, others, shared in ((tails, heads, np.where(alike, 0, -weights)), (heads, tails, np.zeros_like(weights))):
+        lone = np.where(labels[others] == alpha, -weights, np.where(alike, weights, 0))  # the other end stays
+        gaps = gaps + np.bincount(ends, np.where(both, shared, lone), len(labels))
+    number = np.cumsum(free) - 1
+    arcs = Arcs(number[tails[both]], number[heads[both]], np.where(alike, weights, 0)[both], weights[both])
     moved = labels.copy()
     moved[nodes[least_cut(gaps[nodes], arcs, solver)]] = alpha
     return moved

@@ -84,3 +84,11 @@ def test_one_label_and_no_ties():
     assert expand(costs, graph).tolist() == [0] * 6
     costs, graph = problem(0, 4)
     assert np.array_equal(expand(costs, graph._replace(weights=0 * graph.weights)), costs.argmin(1))
+
+
+def test_certain_nodes_take_part_in_what_is_least():
+    for seed in range(8):
+        costs, graph = problem(seed, 2, (3, 3), smoothness=2)
+        costs[[0, 5], 1] = np.inf
+        costs[7, 0] = np.inf
+        assert potts_energy(expand(costs, graph), costs, graph) == pytest.approx(least(costs, graph), rel=1e-6)
