@@ -134,15 +134,18 @@ def _cost(gaps: np.ndarray, arcs: Arcs, side: np.ndarray) -> float:
 
 
 def _turns(works: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Give each work's seconds in each round, forwards and backwards in turns; a round before them is a warm-up."""
+    """Give each work's seconds in each round; each runs once before it is timed, or it would pay for the one before.
+
+    They are the processor's seconds, of all threads: what else the machine does lengthens them less.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    order = list(works.items())
-    for number in range(rounds + 1):
-        for name, work in order[:: -1 if number % 2 else 1]:
-            start = time.perf_counter()
+    for _ in range(rounds):
+        for name, work in works.items():
             work()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: values[1:] for name, values in seconds.items()}
+            start = time.process_time()
+            work()
+            seconds[name].append(time.process_time() - start)
+    return seconds
 
 
 def _ratio(one: list[float], other: list[float]) -> float:
