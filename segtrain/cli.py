@@ -21,7 +21,10 @@ import segtrain
 from segtrain import config
 from segtrain.errors import ConfigError, SegtrainError
 
-__all__ = ["audit", "benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "train"]
+__all__ = [
+    "audit", "benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "segment",
+    "train",
+]  # fmt: skip
 
 Arguments = Sequence[str] | None
 """What follows the command; None = what the process was started with."""
@@ -41,6 +44,11 @@ def evaluate(arguments: Arguments = None) -> None:
 def predict(arguments: Arguments = None) -> None:
     """Segment new images: run=outputs/train/<run> input=my_images"""
     _ending_truly(lambda: _hydra("predict", arguments, lambda cfg: _run().predict(cfg)))
+
+
+def segment(arguments: Arguments = None) -> None:
+    """Segment images without a trained model: segmenter=mean_shift input=my_images output=regions"""
+    _ending_truly(lambda: _hydra("segment", arguments, lambda cfg: _run().segment(cfg)))
 
 
 def audit(arguments: Arguments = None) -> None:
@@ -82,6 +90,7 @@ _COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "segment": segment,
     "audit": audit,
     "check-data": check_data,
     "correct": correct,

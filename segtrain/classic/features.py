@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-__all__ = ["lab", "pixel_features"]
+__all__ = ["lab", "pixel_features", "stretched"]
 
 EDGE_SCALE = 1.0
 """Standard deviation of the Gaussian whose slopes are the gradient, pixels."""
@@ -52,8 +52,8 @@ def lab(image: np.ndarray) -> np.ndarray:
     """Give colours whose distances are those that the eye sees, on a scale of 100 from black to white.
 
     Three channels are taken for sRGB and become CIELAB (D65). One channel becomes its lightness L*, as grey sRGB would;
-    two, four or more are no colours of the eye: each is brought to [0, 100] as it is. What is not uint8 has no known
-    range: the image's own extremes count as black and white.
+    two, four or more are no colours of the eye: each is brought to [0, 100] as it is. What counts as black and white
+    says `stretched`.
 
     Args:
         image: (H, W, D) of any number type.
@@ -61,14 +61,25 @@ def lab(image: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, D) float32.
     """
-    channels = image.shape[-1]
-    low, high = (0.0, 255.0) if image.dtype == np.uint8 else (float(image.min()), float(image.max()))
-    share = (image.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1)
+    channels, share = image.shape[-1], stretched(image)
     if channels == 3:
         return cv2.cvtColor(share, cv2.COLOR_RGB2LAB)
     if channels == 1:
         return cv2.cvtColor(cv2.merge([share] * 3), cv2.COLOR_RGB2LAB)[..., :1]
     return 100 * share
+
+
+def stretched(image: np.ndarray) -> np.ndarray:
+    """Bring an image to [0, 1]: uint8 by its range, another type, which has none, by the image's own extremes.
+
+    Args:
+        image: (H, W, D) of any number type.
+
+    Returns:
+        (H, W, D) float32.
+    """
+    low, high = (0.0, 255.0) if image.dtype == np.uint8 else (float(image.min()), float(image.max()))
+    return (image.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1)
 
 
 def _slopes(colours: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from segtrain.run.check_data import check_data
 from segtrain.run.correct import correct
 from segtrain.run.evaluate import evaluate
 from segtrain.run.predict import predict
+from segtrain.run.segment import segment
 from segtrain.run.train import train
 
-__all__ = ["audit", "benchmark", "check_data", "correct", "evaluate", "predict", "train"]
+__all__ = ["audit", "benchmark", "check_data", "correct", "evaluate", "predict", "segment", "train"]
