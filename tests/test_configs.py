@@ -14,7 +14,7 @@ from segtrain.config.kinds import GIVEN
 from segtrain.config.tree import resolved
 
 ROOTS = sorted(path.stem for path in config.config_dir().glob("*.yaml"))
-ELSEWHERE = ("hydra", "paths", "segmenter", "study")
+ELSEWHERE = ("hydra", "paths", "study")
 """Groups that no training chooses from."""
 OPTIONS = [(group, name) for group in config.groups() if group not in ELSEWHERE for name in config.options(group)]
 FILES = sorted(config.config_dir().rglob("*.yaml"))

@@ -6,8 +6,9 @@ from segtrain.classic.features import lab
 from segtrain.classic.graph import Graph, offsets_of, pixel_graph
 from segtrain.classic.graph_expansion import expand
 from segtrain.classic.graph_flow import Solver
-from segtrain.classic.graph_ties import connected, is_constant
+from segtrain.classic.graph_ties import is_constant
 from segtrain.classic.mixture import Mixture, split_colours
+from segtrain.classic.regions import connected
 from segtrain.errors import ConfigError
 
 __all__ = ["GrabCut", "grab_cut", "seeded_cut"]
@@ -62,11 +63,11 @@ class GrabCut:
             raise ConfigError("segmenter=grab_cut cannot be built:", faults)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Segment an `image` (H, W, D): (H, W) int64, 0..k-1, connected regions."""
+        """Segment an `image` (H, W, D): (H, W) int32, 0..k-1, connected regions."""
         height, width = image.shape[:2]
         top, left = (round(side * (1 - self.box) / 2) for side in (height, width))
         if is_constant(image) or (top, left) == (0, 0):
-            return np.zeros((height, width), np.int64)
+            return np.zeros((height, width), np.int32)
         inside = grab_cut(
             image,
             (top, left, height - top, width - left),
@@ -76,7 +77,7 @@ class GrabCut:
             self.iterations,
             self.solver,
         )
-        return connected(inside.astype(np.int64))
+        return connected(inside.astype(np.int32))
 
 
 def grab_cut(

@@ -7,8 +7,9 @@ from segtrain.classic.features import lab, pixel_features
 from segtrain.classic.graph import Connectivity
 from segtrain.classic.graph_expansion import expand
 from segtrain.classic.graph_flow import Solver
-from segtrain.classic.graph_ties import Ties, connected, is_constant
+from segtrain.classic.graph_ties import Ties, is_constant
 from segtrain.classic.mixture import split_colours
+from segtrain.classic.regions import connected
 from segtrain.errors import ConfigError
 
 __all__ = ["GraphCut"]
@@ -97,9 +98,9 @@ class GraphCut:
             raise ConfigError("segmenter=graph_cut cannot be built:", faults)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Segment an `image` (H, W, D): (H, W) int64, 0..k-1, connected regions."""
+        """Segment an `image` (H, W, D): (H, W) int32, 0..k-1, connected regions."""
         if is_constant(image):
-            return np.zeros(image.shape[:2], np.int64)
+            return np.zeros(image.shape[:2], np.int32)
         graph, nodes = self._ties.graph(lab(image))
         features = pixel_features(image, self.colour, self.position, self.gradient, self.texture)
         costs = _look_costs(features.reshape(nodes.size, -1), self.looks)

@@ -13,7 +13,7 @@ from segtrain.errors import ConfigError
 __all__ = ["least_global_cut", "least_normalized_cut", "normalized_cut_values"]
 
 MOST_NODES = 2000
-"""That a least global cut compares one by one: 20 seconds, 32 MB."""
+"""That a least global cut compares one by one: 100 MB, and 10 milliseconds for each order of them."""
 DENSE = 700
 """Nodes up to which the dense eigenproblem is the faster one."""
 
@@ -52,27 +52,38 @@ def least_global_cut(graph: Graph) -> Halves:
 
 
 def _stoer_wagner(weights: np.ndarray) -> Halves:
-    """Give the least cut of symmetric weights (N, N), which are used up."""
-    size = len(weights)
-    members = np.eye(size, dtype=bool)
-    left = np.ones(size, bool)
-    best = Halves(np.zeros(size, bool), np.inf)
-    for _ in range(size - 1):
-        ties = np.where(left, 0.0, -np.inf)
-        before = last = int(left.argmax())
-        for _ in range(int(left.sum()) - 1):
-            ties += weights[last]
-            ties[last] = -np.inf
-            before, last = last, int(ties.argmax())
-        if ties[last] < best.value:
-            best = Halves(members[last].copy(), float(ties[last]))
-        weights[before] += weights[last]
-        weights[:, before] += weights[:, last]
-        weights[before, before] = 0
-        weights[last] = weights[:, last] = 0
-        members[before] |= members[last]
-        left[last] = False
+    """Give the least cut of symmetric weights (N, N).
+
+    Two nodes that follow each other in the order are parted by no cut below the tie with which the second one came:
+    all that come with at least the best value join the one before, not only the last (Nagamochi & Ibaraki 1992).
+    """
+    groups = np.arange(len(weights))
+    best = Halves(np.zeros(len(weights), bool), np.inf)
+    while len(weights) > 1:
+        order, ties = _adjacency_order(weights)
+        if ties[-1] < best.value:
+            best = Halves(groups == order[-1], float(ties[-1]))
+        joint = np.empty(len(order), np.int64)
+        joint[order] = np.cumsum(ties < best.value) - 1
+        members = np.eye(joint.max() + 1)[joint]  # (N, joint nodes)
+        weights = members.T @ weights @ members
+        np.fill_diagonal(weights, 0)
+        groups = joint[groups]
     return best
+
+
+def _adjacency_order(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Order nodes so that each is the one most tied to those before it; give the order and these ties, (N,) each."""
+    size = len(weights)
+    order, reached = np.zeros(size, np.int64), np.zeros(size)
+    ties = weights[0].copy()
+    ties[0] = -np.inf
+    for number in range(1, size):
+        node = int(ties.argmax())
+        order[number], reached[number] = node, ties[node]
+        ties += weights[node]
+        ties[node] = -np.inf
+    return order, reached
 
 
 def least_normalized_cut(graph: Graph) -> Halves:

@@ -3,12 +3,11 @@
 from typing import NamedTuple, get_args
 
 import numpy as np
-from skimage.measure import label
 from skimage.segmentation import slic
 
 from segtrain.classic.graph import Connectivity, Graph, contracted, full_graph, offsets_of, pixel_graph
 
-__all__ = ["Ties", "connected", "is_constant"]
+__all__ = ["Ties", "is_constant"]
 
 COMPACTNESS = 0.1
 """Of the superpixels, whose features are scaled to [0, 1]: low, they follow what is seen."""
@@ -68,11 +67,6 @@ class Ties(NamedTuple):
 def is_constant(image: np.ndarray) -> bool:
     """Tell whether all pixels of an image (H, W, D) are alike, so that there is nothing to cut."""
     return bool((image == image[:1, :1]).all())
-
-
-def connected(labels: np.ndarray) -> np.ndarray:
-    """Give each connected region (by sides) of one label a number of its own: (H, W) int -> (H, W) int64, 0..k-1."""
-    return label(labels, background=-1, connectivity=1).astype(np.int64) - 1
 
 
 def _superpixels(features: np.ndarray, count: int) -> np.ndarray:

@@ -6,7 +6,8 @@ from segtrain.classic.features import lab
 from segtrain.classic.graph import Connectivity
 from segtrain.classic.graph_bisection import bisected
 from segtrain.classic.graph_halves import least_global_cut
-from segtrain.classic.graph_ties import Ties, connected, is_constant
+from segtrain.classic.graph_ties import Ties, is_constant
+from segtrain.classic.regions import connected
 from segtrain.errors import ConfigError
 
 __all__ = ["MinCut"]
@@ -56,9 +57,9 @@ class MinCut:
             raise ConfigError("segmenter=min_cut cannot be built:", faults)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Segment an `image` (H, W, D): (H, W) int64, 0..k-1, connected regions."""
+        """Segment an `image` (H, W, D): (H, W) int32, 0..k-1, connected regions."""
         if is_constant(image):
-            return np.zeros(image.shape[:2], np.int64)
+            return np.zeros(image.shape[:2], np.int32)
         graph, nodes = self._ties.graph(lab(image))
         parts = bisected(graph, least_global_cut, self.segments)
         return connected(parts[nodes].reshape(image.shape[:2]))

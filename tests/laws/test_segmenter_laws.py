@@ -42,7 +42,8 @@ def assert_regions(label, size, case):
 
 
 def test_options_are_there():
-    assert {"mean_shift", "kmeans", "slic", "felzenszwalb"} <= set(CONFIGS)
+    graphs = {"graph_cut", "min_cut", "normalized_cut", "grab_cut"}
+    assert {"mean_shift", "kmeans", "slic", "felzenszwalb"} | graphs <= set(CONFIGS)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
