@@ -22,8 +22,8 @@ from segtrain import config
 from segtrain.errors import ConfigError, SegtrainError
 
 __all__ = [
-    "audit", "benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "train",
-    "tune_postprocess",
+    "audit", "benchmark", "check_data", "compare", "configs", "correct", "evaluate", "main", "predict", "segment",
+    "train", "tune_postprocess",
 ]  # fmt: skip
 
 Arguments = Sequence[str] | None
@@ -44,6 +44,11 @@ def evaluate(arguments: Arguments = None) -> None:
 def predict(arguments: Arguments = None) -> None:
     """Segment new images: run=outputs/train/<run> input=my_images"""
     _ending_truly(lambda: _hydra("predict", arguments, lambda cfg: _run().predict(cfg)))
+
+
+def segment(arguments: Arguments = None) -> None:
+    """Segment images without a trained model: segmenter=mean_shift input=my_images output=regions"""
+    _ending_truly(lambda: _hydra("segment", arguments, lambda cfg: _run().segment(cfg)))
 
 
 def audit(arguments: Arguments = None) -> None:
@@ -67,9 +72,10 @@ def tune_postprocess(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise or audit study=chest_biased (what they are worth), postprocess, pace, crf, cost, ..."""
+    """Measure: noise or audit study=chest_biased (what they are worth), postprocess, segment, speed, cost, ..."""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    own = {name: f"benchmark_{name}" for name in ("noise", "audit", "pace", "crf", "postprocess")}  # from no training
+    roots = ("audit", "crf", "cuts", "noise", "pace", "postprocess")
+    own = {name: f"benchmark_{name}" for name in roots}  # not made from a training
     if kind not in own:
         given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
     name = own.get(kind, "benchmark")
@@ -90,6 +96,7 @@ _COMMANDS: dict[str, Callable[[Arguments], None]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "segment": segment,
     "audit": audit,
     "check-data": check_data,
     "correct": correct,

@@ -62,7 +62,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     def other(cfg: DictConfig) -> None:
         asked.append((cfg, Path()))
 
-    run = SimpleNamespace(train=train, evaluate=other, predict=other, check_data=other, benchmark=other, correct=other)
+    names = ("evaluate", "predict", "segment", "check_data", "benchmark", "correct")
+    run = SimpleNamespace(train=train, **dict.fromkeys(names, other))
     monkeypatch.setattr(cli, "_run", lambda: run)
     return asked
 
@@ -111,6 +112,7 @@ def test_faults_end_with_status_2_all_at_once_quickly_and_without_torch(tmp_path
         [str(ROOT / "train.py"), "loss=dicee"],
         [str(ROOT / "scripts" / "evaluate.py"), "spilt=test", "run=x"],
         [str(ROOT / "scripts" / "predict.py"), "run=x"],
+        [str(ROOT / "scripts" / "segment.py"), "input=x"],
         [str(ROOT / "scripts" / "check_data.py"), "dta=x"],
         [str(ROOT / "scripts" / "correct.py"), "run=x"],
         [str(ROOT / "scripts" / "benchmark.py"), "sped"],
@@ -298,6 +300,7 @@ def test_a_mistake_in_the_code_keeps_its_traceback(monkeypatch: pytest.MonkeyPat
     [
         (cli.evaluate, ["run=x", "tta=flips", "data.root=y"]),
         (cli.predict, ["run=x", "input=y"]),
+        (cli.segment, ["input=x", "output=y"]),
         (cli.check_data, ["processes=2"]),
         (cli.correct, ["run=x", "decisions=y", "formats=[png,coco]"]),
         (cli.benchmark, ["speed", "trainer.max_epochs=1"]),

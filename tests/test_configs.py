@@ -19,6 +19,15 @@ ELSEWHERE = ("hydra", "paths", "study")
 OPTIONS = [(group, name) for group in config.groups() if group not in ELSEWHERE for name in config.options(group)]
 FILES = sorted(config.config_dir().rglob("*.yaml"))
 
+NEEDED = {
+    "predict": ["run=x", "input=y"],
+    "evaluate": ["run=x"],
+    "tune_postprocess": ["run=x"],
+    "segment": ["input=x", "output=y"],
+    "correct": ["run=x", "above=0.5"],
+}
+"""What a command cannot do without."""
+
 SUPPLIED = {"classes", "overlapping", "window", "references", "total_steps", "restarts"}
 """Plain parameters that complete a partial: they follow from the data and the trainer, and no user chooses them."""
 
@@ -69,10 +78,11 @@ def hidden_knobs(tree: Any) -> list[str]:
 
 def check_choice(group: str, chosen: str) -> dict[str, Any]:
     """Compose and check, and give what was chosen."""
-    name = "audit" if group == "evidence" else "train"
-    tree = composed(chosen, name=name)
+    name = {"evidence": "audit", "segmenter": "segment"}.get(group, "train")
+    needed = NEEDED.get(name, [])
+    tree = composed(chosen, *needed, name=name)
     if given := list(stand_ins(tree)):
-        tree = composed(chosen, *given, name=name)
+        tree = composed(chosen, *needed, *given, name=name)
     config.check(OmegaConf.create(tree), name=name)
     return dict(tree.get(group) or {})
 
@@ -113,9 +123,7 @@ def test_every_file_says_on_its_first_line_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ROOTS)
 def test_every_command_composes_and_explains_its_keys(name: str) -> None:
-    needed = {"predict": ["run=x", "input=y"], "correct": ["run=x", "above=0.5"]}
-    given = needed.get(name, ["run=x"] if name in ("evaluate", "tune_postprocess") else [])
-    config.check_command(name, given)
+    config.check_command(name, NEEDED.get(name, []))
     lines = (config.config_dir() / f"{name}.yaml").read_text().split("\n\n", 1)[1].splitlines()
     told = [line for line in lines if line and not line.startswith(" ") and not line.startswith(("task_name", "num_"))]
     assert [line for line in told if "  # " not in line] == []

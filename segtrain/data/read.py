@@ -10,8 +10,8 @@ from segtrain.errors import DataError
 __all__ = ["read_image", "read_mask"]
 
 
-def read_image(path: str, channels: int) -> tuple[np.ndarray, list[str]]:
-    """Read an image upright, with the channels that the model takes.
+def read_image(path: str, channels: int | None) -> tuple[np.ndarray, list[str]]:
+    """Read an image upright, with the channels that the model takes; None = those that it has.
 
     Alpha is dropped unless the file has exactly `channels` with it; grey repeats to 3, colour turns grey for 1.
 
@@ -33,7 +33,8 @@ def read_image(path: str, channels: int) -> tuple[np.ndarray, list[str]]:
         notes.append("images of 16 bits")
     if pixels.shape[2] == 1 and channels == 3:
         notes.append("grey images, repeated to 3 channels")
-    return _with_channels(_plain_numbers(pixels, path), channels, path), notes
+    plain = _plain_numbers(pixels, path)
+    return plain if channels is None else _with_channels(plain, channels, path), notes
 
 
 def read_mask(path: str, in_colour: bool = False) -> np.ndarray:

@@ -6,10 +6,11 @@ from segtrain.run.check_data import check_data
 from segtrain.run.correct import correct
 from segtrain.run.evaluate import evaluate
 from segtrain.run.predict import predict
+from segtrain.run.segment import segment
 from segtrain.run.train import train
 from segtrain.run.tuning import tune_postprocess, tuned_postprocess
 
 __all__ = [
-    "audit", "benchmark", "check_data", "correct", "evaluate", "predict", "train", "tune_postprocess",
-    "tuned_postprocess",
+    "audit", "benchmark", "check_data", "correct", "evaluate", "predict", "segment", "train",
+    "tune_postprocess", "tuned_postprocess",
 ]  # fmt: skip

@@ -13,17 +13,17 @@ from torch import Tensor
 
 from segtrain.data.frame import evaluation_frame
 from segtrain.data.read import read_image
-from segtrain.errors import ConfigError, DataError
+from segtrain.errors import DataError
 from segtrain.models import evaluating, stream_probs
 from segtrain.picture import BACKGROUND, class_colours, draw_outlines, visible
 from segtrain.postprocess import Pipeline
 from segtrain.run.build import build_postprocess
+from segtrain.run.images import find_images, place
 from segtrain.run.restore import Restored, restore
 from segtrain.types import CLASS_AXIS, resize_probs
 
 __all__ = ["predict"]
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 STREAMED = 2048
 """Longer images are predicted strip by strip where nothing needs all of their probabilities at once."""
 
@@ -37,7 +37,7 @@ def predict(cfg: DictConfig) -> Path:
     Raises:
         DataError: images that cannot be read, all of them, after the others were segmented.
     """
-    files = _images(Path(cfg.input))
+    files = find_images(Path(cfg.input))
     postprocess = build_postprocess(cfg.postprocess)
     restored = restore(cfg)
     device = torch.device("cuda" if torch.cuda.is_available() and restored.cfg.trainer.accelerator != "cpu" else "cpu")
@@ -55,7 +55,7 @@ def predict(cfg: DictConfig) -> Path:
             probs = _probs(restored, image, postprocess)
             label = probs.argmax(axis=CLASS_AXIS).astype(np.uint8)  # (H, W) or (K, H, W)
             if cfg.save_probs:
-                np.savez_compressed(_place(output / "probs", name, ".npz"), probs=probs.astype(np.float16))
+                np.savez_compressed(place(output / "probs", name, ".npz"), probs=probs.astype(np.float16))
         else:
             label = np.concatenate(list(_label_strips(restored, image)), axis=-2)
         _write(output, name, image, label, restored, cfg.overlay)
@@ -63,20 +63,6 @@ def predict(cfg: DictConfig) -> Path:
         raise DataError(f"{len(faults)} of {len(files)} images could not be segmented:", faults)
     Console().print(f"{len(files)} masks in {output}", highlight=False, soft_wrap=True)
     return output
-
-
-def _images(source: Path) -> list[tuple[str, Path]]:
-    """Give each image's name below the input, without its suffix, and its file."""
-    if source.is_file():
-        return [(source.stem, source)]
-    if not source.is_dir():
-        raise ConfigError(f"input={source} is neither an image nor a folder of images.")
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"There is no image in {source}: {', '.join(sorted(SUFFIXES))} are read.")
-    stems = [str(path.relative_to(source).with_suffix("")) for path in files]
-    # Two images that differ in their suffix alone keep it, or one mask would overwrite the other.
-    return [(s if stems.count(s) == 1 else s + path.suffix, path) for s, path in zip(stems, files, strict=True)]
 
 
 def _probs(restored: Restored, image: np.ndarray, postprocess: Pipeline | None) -> np.ndarray:
@@ -108,9 +94,9 @@ def _write(
     classes = restored.plan.data.classes
     planes = {"": label} if label.ndim == 2 else dict(zip(classes, label * 255, strict=True))
     for of, plane in planes.items():
-        cv2.imwrite(str(_place(output / "masks" / of, name, ".png")), plane)
+        cv2.imwrite(str(place(output / "masks" / of, name, ".png")), plane)
     if with_overlay:
-        cv2.imwrite(str(_place(output / "overlays", name, ".jpg")), _overlay(image, label, classes)[..., ::-1])
+        cv2.imwrite(str(place(output / "overlays", name, ".jpg")), _overlay(image, label, classes)[..., ::-1])
 
 
 def _overlay(image: np.ndarray, label: np.ndarray, classes: list[str]) -> np.ndarray:
@@ -119,9 +105,3 @@ def _overlay(image: np.ndarray, label: np.ndarray, classes: list[str]) -> np.nda
     colours = {number: colour for number, colour in enumerate(class_colours(classes)) if classes[number] != BACKGROUND}
     draw_outlines(canvas, label, colours, thickness=max(1, max(canvas.shape) // 500))
     return canvas
-
-
-def _place(folder: Path, name: str, suffix: str) -> Path:
-    path = folder / (name + suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

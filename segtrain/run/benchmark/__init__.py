@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from segtrain.run.benchmark.audit import audits
 from segtrain.run.benchmark.cost import cost
 from segtrain.run.benchmark.crf import crf
+from segtrain.run.benchmark.cuts import cuts
 from segtrain.run.benchmark.diagnosis import diagnosis
 from segtrain.run.benchmark.noise import noise
 from segtrain.run.benchmark.pace import pace
@@ -22,6 +23,7 @@ def benchmark(cfg: DictConfig) -> Any:
         "audit": audits,
         "cost": cost,
         "crf": crf,
+        "cuts": cuts,
         "diagnosis": diagnosis,
         "noise": noise,
         "pace": pace,
