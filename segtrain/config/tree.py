@@ -106,7 +106,7 @@ def _stack_faults(group: str, node: Any, names: list[str]) -> Iterator[str]:
 
 
 def _group_faults(key: str, node: Any, default: dict[str, Any]) -> Iterator[str]:
-    """A plain group such as `paths` keeps the keys that it ships with; a built one stays built."""
+    """A plain group such as `paths` keeps the keys that it ships with; a built one stays built, and none may be."""
     if node is GIVEN:
         return
     if "_target_" in default:
@@ -114,7 +114,7 @@ def _group_faults(key: str, node: Any, default: dict[str, Any]) -> Iterator[str]
             yield f"{key}: an object with a _target_ expected, got {shown(node)}"
     elif not isinstance(node, dict):
         yield f"{key}: keys expected, got {shown(node)}"
-    elif key not in _OPEN:
+    elif key not in _OPEN and not ("_target_" in node and not default):
         for name in node:
             if name not in default:
                 yield f"{key}.{name}: there is no '{name}' in {key}{suggestion(name, list(default))}"

@@ -26,6 +26,7 @@ from segtrain.data.corrupt import (
     SwapClass,
 )
 from segtrain.data.folder import Folder
+from segtrain.data.proposals import RegionProposals
 from segtrain.data.sheet import draw_sheet
 from segtrain.data.source import DataSet, Item, Source
 from segtrain.data.synthetic import Synthetic
@@ -53,6 +54,7 @@ __all__ = [
     "Item",
     "Markov",
     "Polygon",
+    "RegionProposals",
     "Rotate",
     "Shift",
     "Source",

@@ -15,6 +15,6 @@ from segtrain.metrics.segmentation import SegmentationMetrics
 
 __all__ = [
     "BoundaryMatches", "BoundaryScores", "CalibrationBins", "CalibrationError", "Correction", "ImageScores",
-    "RegionScores", "SegmentationMetrics", "boundary_matches", "boundary_scores", "correction", "label_quality", "region_boundary",
-    "region_scores",
+    "RegionScores", "SegmentationMetrics", "boundary_matches", "boundary_scores", "correction", "label_quality",
+    "region_boundary", "region_scores",
 ]  # fmt: skip

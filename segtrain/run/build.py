@@ -19,6 +19,7 @@ from segtrain.data.cache import CachedSource
 from segtrain.data.corrupt import CorruptedSource, CorruptionChain
 from segtrain.data.held_out import HeldOut
 from segtrain.data.labels import RevisedLabels
+from segtrain.data.proposals import RegionProposals
 from segtrain.data.source import DataSet, Source
 from segtrain.data.trusted import JoinedSource, Trusted
 from segtrain.errors import ConfigError, DataError, SegtrainError
@@ -40,6 +41,7 @@ class Plan(NamedTuple):
 
     data: DataSet
     corruption: CorruptionChain | None
+    proposals: RegionProposals | None
     criterion: WeightedSum
     strategy: NoiseStrategy
     postprocess: Pipeline | None
@@ -83,6 +85,7 @@ def plan(cfg: DictConfig) -> Plan:
     made = [
         attempt(lambda: make(cfg.data)),
         attempt(lambda: CorruptionChain(steps=build_members(cfg.corruption)) if cfg.corruption else None),
+        attempt(lambda: make(cfg.proposals) if cfg.get("proposals") else None),
         attempt(lambda: WeightedSum(build_members(cfg.loss), dict(cfg.loss_weights))),
         attempt(lambda: Chain.of(build_members(cfg.noise))),
         attempt(lambda: build_postprocess(cfg.postprocess)),
@@ -144,6 +147,8 @@ def build_sources(cfg: DictConfig, wanted: Plan, together: bool = False) -> Mapp
     if wanted.corruption is not None:
         kinds = {"num_classes": len(wanted.data.classes), "overlapping": wanted.data.overlapping, "seed": cfg.seed}
         splits = {name: CorruptedSource(source, wanted.corruption, **kinds) for name, source in splits.items()}
+    if wanted.proposals is not None:
+        splits = {**splits, "train": wanted.proposals.training(splits["train"])}
     trusted = Trusted(**cfg.trusted)
     other = None if trusted.split == "train" else splits[trusted.split]
     train = HeldOut(**cfg.get("held_out", {})).training(trusted.training(splits["train"], other))

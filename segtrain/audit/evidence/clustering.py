@@ -6,7 +6,7 @@ import numpy as np
 
 from segtrain.audit.evidence.base import Evidence, Look, planes_of
 from segtrain.audit.evidence.clusters import Centres, Clusters, Density, Outliers
-from segtrain.audit.evidence.regions import Grid, Regions, colours, regions_of
+from segtrain.audit.evidence.regions import Cells, Regions, colours, regions_of
 from segtrain.audit.evidence.reservoir import Reservoir
 from segtrain.losses.base import require
 
@@ -47,7 +47,7 @@ class _Space(NamedTuple):
 class Clustering(Evidence):
     """A region that is an outlier of its class is doubtful: it lies far off, in a rare cluster, or among another class.
 
-    A region is what bears one class in a cell of a grid, told by the mean of its features, of length 1 (of "colour":
+    A region is what bears one class in a cell of the image, told by the mean of its features, of length 1 (of "colour":
     each feature's variation is 1 instead) and on their main axes (PCA). See `Centres` and `Density` for the reasons.
     A region's doubt is the strongest, 0 or at least one half, for all of its pixels. Features that were learned from
     the noisy labels part by the labels, not by what is seen: their model must not have learned these labels.
@@ -60,6 +60,7 @@ class Clustering(Evidence):
         method: "kmeans" for each class; "dbscan" or "hdbscan" for all together, which need no k.
         k: clusters of a class, of kmeans, >= 1.
         block: pixels, a cell's side, >= 4.
+        cells: "grid": squares; "superpixels": pieces of about that size that keep to the image's edges (SLIC).
         dimensions: main axes at most, >= 1.
         spread: robust deviations (1.4826 MAD) above the median from which on a region is far, > 0.
         least_share: of its class, in [0, 1): a smaller cluster is rare.
@@ -76,6 +77,7 @@ class Clustering(Evidence):
         method: Literal["kmeans", "dbscan", "hdbscan"] = "kmeans",
         k: int = 4,
         block: int = 16,
+        cells: Literal["grid", "superpixels"] = "grid",
         dimensions: int = 16,
         spread: float = 3.0,
         least_share: float = 0.05,
@@ -86,6 +88,7 @@ class Clustering(Evidence):
         require(method in ("kmeans", "dbscan", "hdbscan"), self, "method", "kmeans, dbscan or hdbscan", method)
         require(k >= 1, self, "k", "at least 1", k)
         require(block >= 4, self, "block", "at least 4 pixels", block)
+        require(cells in ("grid", "superpixels"), self, "cells", "grid or superpixels", cells)
         require(dimensions >= 1, self, "dimensions", "at least 1", dimensions)
         require(spread > 0, self, "spread", "above 0", spread)
         require(0 <= least_share < 1, self, "least_share", "in [0, 1)", least_share)
@@ -94,6 +97,7 @@ class Clustering(Evidence):
         self.method = method
         self.k = k
         self.block = block
+        self.cells = cells
         self.dimensions = dimensions
         self.spread = spread
         self.least_share = least_share
@@ -143,14 +147,15 @@ class Clustering(Evidence):
             return Centres(points, self.k, self.spread, self.least_share, self.seed)
         return Density(points, self.method, self.spread, self.least_share)
 
-    def _regions(self, look: Look) -> tuple[Grid, list[Regions]]:
+    def _regions(self, look: Look) -> tuple[Cells, list[Regions]]:
         """Give the regions of each problem."""
         labels, problems = planes_of(look.label, look.probs)
         features = colours(look.image) if self.features == "colour" else look.features
         assert features is not None  # it is in `needs`
-        grid = Grid.over(labels.shape[1:], self.block)
-        found = [regions_of(features, label, problems.shape[1], grid) for label in labels]
-        return grid, found if self.features == "colour" else [part._replace(means=_unit(part.means)) for part in found]
+        size = (labels.shape[1], labels.shape[2])
+        cells = Cells.grid(size, self.block) if self.cells == "grid" else Cells.superpixels(look.image, self.block)
+        found = [regions_of(features, label, problems.shape[1], cells) for label in labels]
+        return cells, found if self.features == "colour" else [part._replace(means=_unit(part.means)) for part in found]
 
     def _outliers(self, regions: Regions, number: int) -> Outliers:
         space = self._spaces[number]
@@ -165,14 +170,14 @@ class Clustering(Evidence):
             RuntimeError: it has not settled after learning.
         """
         self._check()
-        grid, found = self._regions(look)
+        cells, found = self._regions(look)
         labels, problems = planes_of(look.label, look.probs)
         doubt = np.zeros(labels.shape, np.float32)
         for number, (label, regions) in enumerate(zip(labels, found, strict=True)):
-            table = np.zeros((grid.shape[0] * grid.shape[1], problems.shape[1]), np.float32)
+            table = np.zeros((cells.number, problems.shape[1]), np.float32)
             table[regions.cells, regions.classes] = self._outliers(regions, number).doubt
             valid = look.valid.reshape(labels.shape)[number]
-            doubt[number][valid] = table[grid.cells[valid], label[valid]]
+            doubt[number][valid] = table[cells.of[valid], label[valid]]
         return doubt.reshape(look.label.shape)
 
     def embedding(self, look: Look) -> Embedding:
@@ -182,15 +187,13 @@ class Clustering(Evidence):
             RuntimeError: it has not settled after learning.
         """
         self._check()
-        grid, found = self._regions(look)
-        height, width = look.label.shape[-2:]
+        cells, found = self._regions(look)
+        middles = cells.middles()
         parts = []
         for number, regions in enumerate(found):
-            rows, columns = np.divmod(regions.cells, grid.shape[1])
-            middles = ((2 * rows + 1) * height // (2 * grid.shape[0]), (2 * columns + 1) * width // (2 * grid.shape[1]))
-            problem, found_points = np.full(len(rows), number), self.points(regions.means, number)
+            problem, found_points = np.full(len(regions.cells), number), self.points(regions.means, number)
             parts.append(
-                (found_points, problem, regions.classes, np.stack(middles, 1), self._outliers(regions, number))
+                (found_points, problem, regions.classes, middles[regions.cells], self._outliers(regions, number))
             )
         points, problems, classes, centres = (np.concatenate(part) for part in list(zip(*parts, strict=True))[:4])
         reasons = zip(*(part[4] for part in parts), strict=True)

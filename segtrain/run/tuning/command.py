@@ -15,9 +15,9 @@ from segtrain.data.source import Source
 from segtrain.errors import ConfigError, DataError
 from segtrain.metrics import ImageScores
 from segtrain.reports.scores import better_when_low
-from segtrain.run.build import build_members, build_sources
+from segtrain.run.build import build_members
 from segtrain.run.new_folder import hash_of
-from segtrain.run.restore import Restored, restore
+from segtrain.run.restore import Restored, restore, restore_sources
 from segtrain.run.tuning.auto import FOLDER
 from segtrain.run.tuning.choice import choose
 from segtrain.run.tuning.proposals import Proposals
@@ -91,7 +91,7 @@ def scene_of(cfg: DictConfig, restored: Restored, split: str) -> Scene:
         ConfigError: the data have no such reference.
         DataError: no image has such a mask.
     """
-    source = build_sources(restored.cfg, restored.plan)[split]
+    source = restore_sources(restored.cfg, restored.plan)[split]
     if cfg.reference is not None and cfg.reference not in source.reference_names:
         near = suggestion(cfg.reference, source.reference_names)
         raise ConfigError(f"reference={cfg.reference}: the data have no such reference mask{near} See data.references.")

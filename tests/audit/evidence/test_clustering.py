@@ -9,7 +9,7 @@ from sklearn.cluster import DBSCAN, KMeans, MiniBatchKMeans
 
 from segtrain.audit.evidence import Clustering, Look
 from segtrain.audit.evidence.clusters import Centres, Density, knee
-from segtrain.audit.evidence.regions import Grid, colours, regions_of
+from segtrain.audit.evidence.regions import Cells, colours, regions_of
 from segtrain.audit.evidence.reservoir import Reservoir
 from segtrain.errors import ConfigError
 from segtrain.types import IGNORE
@@ -240,12 +240,12 @@ def test_means_are_those_of_each_pixel_by_itself(scale: int) -> None:
     label = rng.integers(0, 3, (48, 40)).astype(np.uint8)
     label[rng.random(label.shape) < 0.1] = IGNORE
     features = rng.normal(size=(5, 48 // scale, 40 // scale)).astype(np.float32)
-    grid = Grid.over((48, 40), 16)
-    regions = regions_of(features, label, 3, grid)
+    cells = Cells.grid((48, 40), 16)
+    regions = regions_of(features, label, 3, cells)
     rows, columns = (np.arange(n) * m // n for n, m in zip((48, 40), features.shape[1:], strict=True))
     large = features[:, rows[:, None], columns]
     for mean, c, cell in zip(*regions, strict=True):
-        inside = (label == c) & (grid.cells == cell)
+        inside = (label == c) & (cells.of == cell)
         assert np.allclose(mean, large[:, inside].mean(axis=1), atol=1e-5)
     assert len(np.unique(regions.cells * 3 + regions.classes)) == len(regions.cells)
 
@@ -253,7 +253,7 @@ def test_means_are_those_of_each_pixel_by_itself(scale: int) -> None:
 def test_a_thin_object_is_not_lost_where_features_are_small() -> None:
     label = np.zeros((64, 64), np.uint8)
     label[:, 13] = 1
-    regions = regions_of(np.ones((2, 4, 4), np.float32), label, 2, Grid.over((64, 64), 16))
+    regions = regions_of(np.ones((2, 4, 4), np.float32), label, 2, Cells.grid((64, 64), 16))
     assert (regions.classes == 1).sum() == 4
 
 
@@ -270,6 +270,28 @@ def test_colour_and_texture_tell_classes_apart_without_a_model() -> None:
     wrong = looks[0]._replace(label=1 - looks[0].label)
     assert (evidence(wrong) > 0).mean() > 0.9
     assert np.mean([evidence(each) > 0 for each in looks]) < 0.05
+
+
+def test_superpixels_keep_to_edges_where_a_grid_cuts_them() -> None:
+    image = np.full((64, 64, 3), 40, np.uint8)
+    disc = np.hypot(*(np.mgrid[:64, :64] - 31.5)) < 19
+    image[disc] = 210
+    cells = Cells.superpixels(image, 16)
+    assert np.array_equal(np.unique(cells.of), np.arange(cells.number))
+    pure = [max(disc[cells.of == cell].mean(), 1 - disc[cells.of == cell].mean()) for cell in range(cells.number)]
+    assert min(pure) > 0.95
+    middles = cells.middles()
+    for cell in range(cells.number):
+        assert np.abs(np.argwhere(cells.of == cell).mean(axis=0) - middles[cell]).max() <= 1
+    label = disc.astype(np.uint8)
+    label[20:26, 28:34] = 0  # somebody rubbed out a piece of it
+    rng = np.random.default_rng(0)
+    grainy = [(image + rng.normal(0, 5, image.shape)).clip(0, 255).astype(np.uint8) for _ in range(9)]
+    looks = [Look(each, disc.astype(np.uint8), probs_of(disc, classes=2)) for each in grainy[1:]]
+    evidence = learned(looks, features="colour", cells="superpixels", least_share=0.0, spread=6.0)
+    doubt = evidence(Look(grainy[0], label, probs_of(disc, classes=2)))
+    assert (doubt[20:26, 28:34] > 0).mean() > 0.9
+    assert (doubt[~disc] > 0).mean() < 0.1
 
 
 def test_colours_of_large_numbers_are_not_rounded_away() -> None:
