@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from segtrain import run
 from segtrain.config import Span, compose_config
+from segtrain.data.cache import CachedSource
 from segtrain.errors import ConfigError, DataError
 from segtrain.run.build import build_postprocess
 from segtrain.run.restore import restore
@@ -217,7 +218,10 @@ def test_a_timeout_still_tries_the_raw_prediction_and_each_step(folder: Path) ->
 
 def test_probabilities_come_back_and_sum_to_one(folder: Path) -> None:
     cfg = compose_config("tune_postprocess", [f"run={folder}"])
-    scene = scene_of(cfg, restore(cfg), "val")
+    restored = restore(cfg)
+    restored.plan.data.cache = True
+    scene = scene_of(cfg, restored, "val")
+    assert not isinstance(scene.source, CachedSource)  # memory holds one image
     probs = scene.probs.read(scene.rows[0])
     assert probs.dtype == np.float32
     np.testing.assert_allclose(probs.sum(axis=CLASS_AXIS), 1, atol=1e-6)
