@@ -119,9 +119,18 @@ def test_luck_on_the_tuned_images_is_no_gain() -> None:
         trials = [scored({}, np.zeros(40)), *(scored({"luck": {"n": n}}, rng.normal(size=40)) for n in range(50))]
         folds = np.arange(40) % 4
         assert max(trial.scores.mean() for trial in trials) > 0.2
-        choice = choose(trials, folds, np.full(40, -1), always(trials[0]))
+        choice = choose(trials, folds, np.full(40, -1), always(trials[0]), sure=False)
         gains.append(choice.gain.value if choice.trial.steps else choice.dropped["luck"].value)
     assert abs(np.mean(gains)) < 0.1
+
+
+@pytest.mark.parametrize(("sure", "kept"), [(True, []), (False, ["lucky"])])
+def test_two_images_pay_for_a_step_only_where_the_mean_is_enough(sure: bool, kept: list[str]) -> None:
+    scores = np.where(np.arange(12) < 2, 0.5, -0.01)
+    trials = [scored({}, np.zeros(12)), scored({"lucky": {}}, scores)]
+    choice = choose(trials, FOLDS, ALONE, always(trials[0]), sure)
+    assert list(choice.trial.steps) == kept
+    assert ("lucky" in choice.dropped) == sure
 
 
 def test_nothing_is_chosen_where_nothing_helps() -> None:

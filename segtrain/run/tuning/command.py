@@ -57,7 +57,7 @@ def tune_postprocess(cfg: DictConfig) -> Path:
     trials = Trials(output / "trials.jsonl", about, nodes, score)
     folds = _folds(scene.samples, cfg.folds)
     _search(cfg, trials, nodes, folds)
-    choice = choose(trials.known, folds, scene.groups, trials.run)
+    choice = choose(trials.known, folds, scene.groups, trials.run, sure=cfg.keep == "sure")
     return finish(output, choice, trials, scene, cfg)
 
 
