@@ -22,6 +22,7 @@ _OPEN = ("loss_weights", "recipes", "weights", "instances", "search")
 
 _CHOICES = {
     "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace", "crf", "cuts", "postprocess"),
+    "keep": ("sure", "mean"),
     "monitor_mode": ("min", "max"),
     "print_config": ("short", "full", "none"),
     "score": ("dice", "iou", "boundary_f1", "hd95"),

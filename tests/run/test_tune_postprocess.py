@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from segtrain import run
 from segtrain.config import Span, compose_config
+from segtrain.data.cache import CachedSource
 from segtrain.errors import ConfigError, DataError
 from segtrain.run.build import build_postprocess
 from segtrain.run.restore import restore
@@ -118,9 +119,18 @@ def test_luck_on_the_tuned_images_is_no_gain() -> None:
         trials = [scored({}, np.zeros(40)), *(scored({"luck": {"n": n}}, rng.normal(size=40)) for n in range(50))]
         folds = np.arange(40) % 4
         assert max(trial.scores.mean() for trial in trials) > 0.2
-        choice = choose(trials, folds, np.full(40, -1), always(trials[0]))
+        choice = choose(trials, folds, np.full(40, -1), always(trials[0]), sure=False)
         gains.append(choice.gain.value if choice.trial.steps else choice.dropped["luck"].value)
     assert abs(np.mean(gains)) < 0.1
+
+
+@pytest.mark.parametrize(("sure", "kept"), [(True, []), (False, ["lucky"])])
+def test_two_images_pay_for_a_step_only_where_the_mean_is_enough(sure: bool, kept: list[str]) -> None:
+    scores = np.where(np.arange(12) < 2, 0.5, -0.01)
+    trials = [scored({}, np.zeros(12)), scored({"lucky": {}}, scores)]
+    choice = choose(trials, FOLDS, ALONE, always(trials[0]), sure)
+    assert list(choice.trial.steps) == kept
+    assert ("lucky" in choice.dropped) == sure
 
 
 def test_nothing_is_chosen_where_nothing_helps() -> None:
@@ -217,7 +227,10 @@ def test_a_timeout_still_tries_the_raw_prediction_and_each_step(folder: Path) ->
 
 def test_probabilities_come_back_and_sum_to_one(folder: Path) -> None:
     cfg = compose_config("tune_postprocess", [f"run={folder}"])
-    scene = scene_of(cfg, restore(cfg), "val")
+    restored = restore(cfg)
+    restored.plan.data.cache = True
+    scene = scene_of(cfg, restored, "val")
+    assert not isinstance(scene.source, CachedSource)  # memory holds one image
     probs = scene.probs.read(scene.rows[0])
     assert probs.dtype == np.float32
     np.testing.assert_allclose(probs.sum(axis=CLASS_AXIS), 1, atol=1e-6)

@@ -27,6 +27,7 @@ __all__ = ["postprocess"]
 
 SCORES = ("dice", "boundary_f1", "hd95")
 CHAIN = "tuned chain"
+TUNED = ", tuned"
 
 
 def postprocess(cfg: DictConfig) -> str:
@@ -81,8 +82,8 @@ def _measured(cfg: DictConfig, run: str, done: set[str], number: int) -> Iterato
         chosen = f"postprocess=[{step}]"
         if f"{step} #{number}" not in done:
             yield told(step, compose_config("tune_postprocess", [*base, chosen]).postprocess)
-        if f"{step}, tuned #{number}" not in done:
-            yield tuned(f"{step}, tuned", [chosen, *cfg.alone])
+        if f"{step}{TUNED} #{number}" not in done:
+            yield tuned(f"{step}{TUNED}", [chosen, *cfg.alone])
     if f"{CHAIN} #{number}" not in done:
         yield tuned(CHAIN, cfg.chain)
 
@@ -95,7 +96,8 @@ def _table(known: Mapping[str, Mapping[str, Any]]) -> str:
     raw = {told["run"]: told for told in arms["raw"]}
     head = [spoken("image_dice"), spoken("boundary_f1"), spoken("hd95")]
     lines = [["step", *(text for name in head for text in (name, "gain")), "kept", "ms / image"]]
-    for arm in sorted(arms, key=lambda name: (name == CHAIN, name != "raw")):
+    steps = list(dict.fromkeys(arm.removesuffix(TUNED) for arm in arms))
+    for arm in sorted(arms, key=lambda name: (name == CHAIN, steps.index(name.removesuffix(TUNED)), name)):
         own = arms[arm]
         row = [arm]
         for score in SCORES:
@@ -106,9 +108,7 @@ def _table(known: Mapping[str, Mapping[str, Any]]) -> str:
                 spread(np.array([one[score] for one in own])),
                 "" if arm == "raw" else f"{gains.mean():+.3f}{deviation}",
             ]
-        kept = (
-            f"{sum(bool(one['steps']) for one in own)} of {len(own)}" if arm.endswith("tuned") or arm == CHAIN else ""
-        )
+        kept = f"{sum(bool(one['steps']) for one in own)} of {len(own)}" if arm.endswith(TUNED) or arm == CHAIN else ""
         lines.append([*row, kept, f"{np.mean([one['milliseconds'] for one in own]):.0f}"])
     return markdown(lines)
 

@@ -26,19 +26,25 @@ class Choice(NamedTuple):
     """The same of each step that was chosen at first, and then found to add nothing; in the order of their going."""
 
 
-def choose(trials: list[Trial], folds: np.ndarray, groups: np.ndarray, judge: Judged) -> Choice:
+def choose(trials: list[Trial], folds: np.ndarray, groups: np.ndarray, judge: Judged, sure: bool = True) -> Choice:
     """Choose the best trial, then drop what does not help.
 
     For each fold the best trial by the other folds' images is scored on the fold's, with and without each of its
     steps. The mean difference is what the step adds. While one of the chosen steps adds nothing, or all of them
     together gain nothing, the one that adds least is dropped, and it is chosen again among the trials without it.
+    Few images bear lucky means: one that lost a speck can pay for a step that harms others. So a step has to be sure.
 
     Args:
         trials: of which the first is the raw prediction; grows by those that leave a step out.
         folds: (N,) int, the part that each image is in.
         groups: (N,) int, which images belong together; negative = none.
         judge: scores another post-processing, and adds it to the trials.
+        sure: whether to add something means that the whole interval is above 0, or else the mean.
     """
+
+    def worth(gain: PairedGain) -> float:
+        return gain.low if sure else gain.value
+
     raw = trials[0]
     dropped: dict[str, PairedGain] = {}
     while True:
@@ -51,8 +57,8 @@ def choose(trials: list[Trial], folds: np.ndarray, groups: np.ndarray, judge: Ju
         helps = {name: paired_gain(_added(name, winners, folds, judge), groups) for name in chosen.steps}
         held_out = np.select([folds == fold for fold in winners], [trial.scores for trial in winners.values()])
         gain = paired_gain(held_out - raw.scores, groups)
-        least = min(helps, key=lambda name: helps[name].value, default=None)
-        if least is None or (helps[least].value > 0 and gain.value > 0):
+        least = min(helps, key=lambda name: worth(helps[name]), default=None)
+        if least is None or (worth(helps[least]) > 0 and worth(gain) > 0):
             return Choice(chosen, gain, helps, dropped)
         dropped[least] = helps[least]
 

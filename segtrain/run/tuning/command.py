@@ -1,6 +1,7 @@
 """tune-postprocess from beginning to end: predict once, try, cross-validate, write down what was chosen."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def tune_postprocess(cfg: DictConfig) -> Path:
     trials = Trials(output / "trials.jsonl", about, nodes, score)
     folds = _folds(scene.samples, cfg.folds)
     _search(cfg, trials, nodes, folds)
-    choice = choose(trials.known, folds, scene.groups, trials.run)
+    choice = choose(trials.known, folds, scene.groups, trials.run, sure=cfg.keep == "sure")
     return finish(output, choice, trials, scene, cfg)
 
 
@@ -91,7 +92,8 @@ def scene_of(cfg: DictConfig, restored: Restored, split: str) -> Scene:
         ConfigError: the data have no such reference.
         DataError: no image has such a mask.
     """
-    source = restore_sources(restored.cfg, restored.plan)[split]
+    plain = replace(restored.plan.data, cache=False)  # which would keep every image in memory
+    source = restore_sources(restored.cfg, restored.plan._replace(data=plain))[split]
     if cfg.reference is not None and cfg.reference not in source.reference_names:
         near = suggestion(cfg.reference, source.reference_names)
         raise ConfigError(f"reference={cfg.reference}: the data have no such reference mask{near} See data.references.")

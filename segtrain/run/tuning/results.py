@@ -67,7 +67,8 @@ def _sentences(choice: Choice, trials: Trials, scene: Scene, cfg: DictConfig) ->
     else:
         yield f"{metric}: {number(cfg.score, raw)} raw. No step helps: postprocess=auto leaves the prediction as it is."
     for name, gain in choice.dropped.items():
-        yield f"{name} is dropped: leaving it out does not lower the score in cross-validation ({gain})."
+        luck = ", which other images could give by chance" if gain.value > 0 else ""
+        yield f"{name} is dropped: in cross-validation it adds {gain}{luck}."
     if failed := [trial for trial in trials.known if trial.fault]:
         yield f"{len(failed)} of {len(trials.known)} trials failed, the last one by {failed[-1].fault}"
 
