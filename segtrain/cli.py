@@ -67,12 +67,13 @@ def correct(arguments: Arguments = None) -> None:
 
 
 def benchmark(arguments: Arguments = None) -> None:
-    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, cost, diagnosis, speed"""
+    """Measure: noise or audit study=chest_biased (what they are worth), pace run=<run>, segment images=path/to/bsds,
+    cost, diagnosis, speed"""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    own = {"noise": "benchmark_noise", "audit": "benchmark_audit", "pace": "benchmark_pace"}  # not made from a training
+    own = ("noise", "audit", "pace", "segment")  # not made from a training
     if kind not in own:
         given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
-    name = own.get(kind, "benchmark")
+    name = f"benchmark_{kind}" if kind in own else "benchmark"
     _ending_truly(lambda: _hydra(name, given, lambda cfg: _run().benchmark(cfg)))
 
 

@@ -23,6 +23,7 @@ NEEDED = {
     "predict": ["run=x", "input=y"],
     "evaluate": ["run=x"],
     "segment": ["input=x", "output=y"],
+    "benchmark_segment": ["images=x"],
     "correct": ["run=x", "above=0.5"],
 }
 """What a command cannot do without."""

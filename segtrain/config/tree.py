@@ -21,7 +21,7 @@ _OPEN = ("loss_weights", "recipes", "weights", "instances")
 """Settings at a config's top whose keys are the user's own."""
 
 _CHOICES = {
-    "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace"),
+    "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace", "segment"),
     "monitor_mode": ("min", "max"),
     "print_config": ("short", "full", "none"),
     "split": ("train", "val", "test", "all"),
