@@ -74,11 +74,10 @@ def tune_postprocess(arguments: Arguments = None) -> None:
 def benchmark(arguments: Arguments = None) -> None:
     """Measure: noise or audit study=chest_biased (what they are worth), postprocess, segment, speed, cost, ..."""
     kind, *given = list(sys.argv[1:] if arguments is None else arguments) or [""]
-    roots = ("audit", "crf", "cuts", "noise", "pace", "postprocess")
-    own = {name: f"benchmark_{name}" for name in roots}  # not made from a training
+    own = ("audit", "crf", "cuts", "noise", "pace", "postprocess", "segment")  # not made from a training
     if kind not in own:
         given = [f"kind={kind}" if kind.isidentifier() else kind, *given] if kind else []
-    name = own.get(kind, "benchmark")
+    name = f"benchmark_{kind}" if kind in own else "benchmark"
     _ending_truly(lambda: _hydra(name, given, lambda cfg: _run().benchmark(cfg)))
 
 

@@ -250,6 +250,12 @@ def test_a_used_folder_is_refused_unless_the_run_goes_on(tmp_path: Path, monkeyp
         ("predict", ["run=x", "input=y"], []),
         ("predict", ["run=x"], ["input: must be given, as input=..."]),
         ("predict", ["run=x", "input=y", "overlap=half"], ["overlap: float expected, got 'half'"]),
+        ("segment", ["segmenter=kmeans", "segmenter.num_clusters=4", "input=x", "output=y"], []),
+        (
+            "segment",
+            ["segmenter=mean_shift", "segmenter.mode=fats", "input=x"],
+            ["output: must be given, as output=...", "segmenter.mode: one of 'fast', 'exact' expected, got 'fats'"],
+        ),
         ("check_data", [], []),
         ("check_data", ["procceses=3"], ["procceses: there is no 'procceses', did you mean 'processes'?"]),
         ("benchmark", ["kind=speed"], []),

@@ -24,6 +24,7 @@ NEEDED = {
     "evaluate": ["run=x"],
     "tune_postprocess": ["run=x"],
     "segment": ["input=x", "output=y"],
+    "benchmark_segment": ["images=x"],
     "correct": ["run=x", "above=0.5"],
 }
 """What a command cannot do without."""

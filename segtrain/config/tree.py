@@ -21,7 +21,7 @@ _OPEN = ("loss_weights", "recipes", "weights", "instances", "search")
 """Settings at a config's top whose keys are the user's own."""
 
 _CHOICES = {
-    "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace", "crf", "cuts", "postprocess"),
+    "kind": ("speed", "cost", "diagnosis", "noise", "audit", "pace", "crf", "cuts", "postprocess", "segment"),
     "keep": ("sure", "mean"),
     "monitor_mode": ("min", "max"),
     "print_config": ("short", "full", "none"),

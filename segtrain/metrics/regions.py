@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from skimage.morphology import thin
 
 __all__ = ["BoundaryMatches", "RegionScores", "boundary_matches", "region_boundary", "region_scores"]
+
+OUTLIER = 100
+"""Times the largest distance of a pair: what a pixel without a partner costs (Martin et al. 2004)."""
 
 
 class RegionScores(NamedTuple):
@@ -131,27 +134,31 @@ def boundary_matches(pred: np.ndarray, truths: Sequence[np.ndarray], tolerance: 
         tolerance: share of the image's diagonal.
     """
     reach = tolerance * np.hypot(*pred.shape)
-    partners = np.stack([_matching(pred, truth, reach) for truth in truths])  # (A, P)
-    matched = partners >= 0
+    matched = np.stack([_matching(pred, truth, reach) for truth in truths])  # (A, P)
     num_truth = sum(int(np.count_nonzero(truth)) for truth in truths)
     return BoundaryMatches(int(matched.any(0).sum()), matched.shape[1], int(matched.sum()), num_truth)
 
 
 def _matching(here: np.ndarray, there: np.ndarray, reach: float) -> np.ndarray:
-    """Give the partner of each of P pixels among the Q of another map, -1 where it has none: a largest matching."""
-    rim = int(reach)
+    """Say which of P pixels of one map get a partner among the Q of another: (P,) bool.
+
+    It is the assignment of the least distance in which a pixel without a partner costs more than any other could, as
+    in the authors' program: a largest matching, and the closest of these.
+    """
     count = int(np.count_nonzero(there))
+    rim = int(reach)
     numbers = np.full(there.shape, -1, np.int32)
     numbers[there] = np.arange(count)
     numbers = np.pad(numbers, rim, constant_values=-1)
-    rows, columns = np.mgrid[-rim : rim + 1, -rim : rim + 1].reshape(2, -1)
-    distances = np.hypot(rows, columns)
-    near = np.argsort(distances, kind="stable")[: np.count_nonzero(distances <= reach)]  # near partners are tried first
+    offsets = np.mgrid[-rim : rim + 1, -rim : rim + 1].reshape(2, -1)
+    distances = np.hypot(*offsets)
+    (rows, columns), distances = offsets[:, distances <= reach], distances[distances <= reach]
     places = np.argwhere(here) + rim  # (P, 2)
-    partners = numbers[places[:, :1] + rows[near], places[:, 1:] + columns[near]]  # (P, offsets)
-    valid = partners >= 0
-    starts = np.concatenate([[0], valid.sum(1).cumsum()])
-    graph = csr_array((np.ones(starts[-1], np.int8), partners[valid], starts), shape=(len(places), count))
-    if len(places) <= count:
-        return maximum_bipartite_matching(graph, perm_type="column")
-    return maximum_bipartite_matching(graph.T.tocsr(), perm_type="row")  # from the smaller side it is ten times faster
+    partners = numbers[places[:, :1] + rows, places[:, 1:] + columns]  # (P, offsets)
+    pixels, chosen = np.nonzero(partners >= 0)
+    alone = np.arange(len(places))
+    costs = np.concatenate([1 + distances[chosen], np.full(len(places), OUTLIER * (1 + reach))])
+    tails, heads = np.concatenate([pixels, alone]), np.concatenate([partners[pixels, chosen], count + alone])
+    graph = coo_array((costs, (tails, heads)), shape=(len(places), count + len(places))).tocsr()
+    _, found = min_weight_full_bipartite_matching(graph)
+    return found < count

@@ -1,4 +1,4 @@
-"""benchmark: what is measured rather than believed - speed, cost, diagnoses, audits, strategies, post-processing."""
+"""benchmark: what is measured rather than believed - speed, cost, audits, strategies, post-processing, segmenters."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from segtrain.run.benchmark.diagnosis import diagnosis
 from segtrain.run.benchmark.noise import noise
 from segtrain.run.benchmark.pace import pace
 from segtrain.run.benchmark.postprocess import postprocess
+from segtrain.run.benchmark.segment import segment_quality
 from segtrain.run.benchmark.speed import speed
 
 __all__ = ["benchmark"]
@@ -28,6 +29,7 @@ def benchmark(cfg: DictConfig) -> Any:
         "noise": noise,
         "pace": pace,
         "postprocess": postprocess,
+        "segment": segment_quality,
         "speed": speed,
     }
     return kinds[cfg.kind](cfg)
