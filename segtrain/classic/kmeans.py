@@ -17,7 +17,7 @@ class KMeans:
     """Group pixels by the nearest of k centres (Lloyd 1982); connected pixels of one centre are a region.
 
     Centres are found on a sample of 10,000 pixels, so that an image of any size takes as long as its pixels are
-    compared with k centres. Memory: features and distances, 4 (F + k) bytes a pixel.
+    compared with k centres. Memory: up to 200 bytes a pixel.
 
     Args:
         num_clusters: k, >= 1; fewer where there are fewer colours.

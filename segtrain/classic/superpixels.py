@@ -15,7 +15,8 @@ __all__ = ["Felzenszwalb", "Slic"]
 class Slic:
     """Cut the image into compact pieces of alike size (SLIC, Achanta et al. 2012), and join alike ones if asked to.
 
-    The time grows with the pixels alone: 0.3 s for 480 x 320. Memory: 8 (D + 2) bytes a pixel.
+    The time grows with the pixels alone: 0.1 s for 480 x 320. Memory: 100 bytes a pixel with three
+    channels.
 
     Args:
         num_segments: about so many pieces, >= 1.
@@ -67,7 +68,7 @@ class Felzenszwalb:
     """Join pixels along a minimum spanning tree, where an edge is weak beside what two regions hold (2004).
 
     Felzenszwalb & Huttenlocher: regions join while the weakest edge between them is at most the strongest inside
-    either, plus scale / area. The time is that of sorting 4 edges a pixel: 0.5 s for 480 x 320; memory 150 bytes a
+    either, plus scale / area. The time is that of sorting 4 edges a pixel: 0.15 s for 480 x 320; memory: 350 bytes a
     pixel.
 
     Args:

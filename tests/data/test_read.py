@@ -23,7 +23,7 @@ RGB = RNG.integers(0, 256, (5, 7, 3), dtype=np.uint8)
 WIDE = RNG.integers(0, 65536, (5, 7), dtype=np.uint16)
 
 
-def image(path: Path, channels: int) -> np.ndarray:
+def image(path: Path, channels: int | None) -> np.ndarray:
     return read_image(str(path), channels)[0]
 
 
@@ -126,6 +126,14 @@ def test_alpha_is_dropped_unless_the_channels_ask_for_it(tmp_path: Path) -> None
         assert "alpha" not in notes(tmp_path / name, 4)
     np.testing.assert_array_equal(image(tmp_path / "b.png", 1)[..., 0], RGB[..., 2])
     np.testing.assert_array_equal(image(tmp_path / "b.png", 3), RGB[..., [2, 2, 2]])
+
+
+def test_without_a_wish_the_channels_are_those_of_the_file_but_for_alpha(tmp_path: Path) -> None:
+    for name, pixels in {"grey": GREY, "colour": RGB, "alpha": np.dstack([RGB, GREY])}.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    assert np.array_equal(image(tmp_path / "grey.png", None), GREY[..., None])
+    assert np.array_equal(image(tmp_path / "colour.png", None), RGB)
+    assert np.array_equal(image(tmp_path / "alpha.png", None), RGB)
 
 
 def test_a_palette_image_gives_its_colours(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _untimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment, "segment_speed", lambda images: f"{len(images)} images timed")
+    monkeypatch.setattr(segment, "segment_speed", lambda images, truths: f"{len(images)}, {len(truths)} timed")
 
 
 def measured(folder: Path, *overrides: str, recipe: list[str] | None = None) -> str:
@@ -55,7 +55,7 @@ def test_the_better_setting_is_chosen(folder: Path) -> None:
     assert told["with the setting for covering"][0] == pytest.approx(one["covering"])
     assert (folder / "report" / "segment.md").read_text().strip() == text
     assert "mean shift (EDISON), published" in text
-    assert "2 images timed" in text
+    assert "2, 2 timed" in text
 
 
 def test_what_is_missing_is_told(folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_mean_shift_is_timed_beside_others(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(segment_speed, "ROUNDS", 1)
     image = np.random.default_rng(0).integers(0, 256, (80, 96, 3), dtype=np.uint8)
-    text = segment_speed.segment_speed([image])
+    text = segment_speed.segment_speed([image], [[np.zeros((80, 96), np.int64)]])
     assert "1: 10 x 12" in text
-    assert "(exact)" in text
+    assert "1.00, 1.00, 1.00" in text  # noise is one region, as it was drawn
     assert "1: 80 x 96" in text

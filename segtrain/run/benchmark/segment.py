@@ -27,6 +27,8 @@ from segtrain.types import Segmenter
 __all__ = ["segment_quality"]
 
 METRICS = ("covering", "rand", "variation", "boundary_f1")
+TIMED = 3
+"""Images on which mean shift is timed beside other libraries'."""
 PUBLISHED = {
     "mean shift (EDISON)": ((0.54, 0.58), (0.79, 0.81), (1.85, 1.64)),
     "normalized cuts": ((0.45, 0.53), (0.78, 0.80), (2.23, 1.89)),
@@ -79,7 +81,8 @@ def segment_quality(cfg: DictConfig) -> str:
     arms = {name: _measured(cfg.recipes[name], folder, scenes) for name in names}
     split = len(lists["train"])
     report = {name: _summed_up(arm.of(slice(split)), arm.of(slice(split, None))) for name, arm in arms.items()}
-    speed = segment_speed([_scene(folder, name).image for name in lists["test"][:3]])
+    timed = [_scene(folder, name) for name in lists["test"][:TIMED]]
+    speed = segment_speed([scene.image for scene in timed], [scene.truths for scene in timed])
     text = f"{_table(report)}\n\n{_settings(report)}\n\n{speed}"
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
     if cfg.report:

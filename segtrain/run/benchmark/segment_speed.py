@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from sklearn.cluster import MeanShift as Clusters
 
+from segtrain.classic.blocks import block_means
 from segtrain.classic.features import pixel_features
-from segtrain.classic.mean_shift import SAME_MODE, MeanShift
+from segtrain.classic.mean_shift import BLOCKS, SAME_MODE, MeanShift
 from segtrain.classic.modes import estimate_bandwidth
 from segtrain.classic.regions import linked, merge_regions
 from segtrain.metrics import region_scores
@@ -26,7 +27,7 @@ TO_LEVELS = 2.55
 """OpenCV's colours go to 255, those of CIELAB to 100."""
 
 
-def segment_speed(images: Sequence[np.ndarray]) -> str:
+def segment_speed(images: Sequence[np.ndarray], truths: Sequence[Sequence[np.ndarray]]) -> str:
     """Give two tables: mean shift beside scikit-learn on small images, and beside OpenCV on whole ones.
 
     scikit-learn clusters the same features by the same bandwidths, and its modes become regions in the same way;
@@ -34,52 +35,44 @@ def segment_speed(images: Sequence[np.ndarray]) -> str:
 
     Args:
         images: (H, W, 3) uint8.
+        truths: of each, people's segmentations (H, W).
     """
     cv2.setNumThreads(1)
-    rows = [["image", "scikit-learn (s)", "exact (s)", "fast (s)", "scikit-learn / fast", "pixels alike"]]
-    for number, image in enumerate(images):
-        small = cv2.resize(image, None, fx=1 / SMALL, fy=1 / SMALL, interpolation=cv2.INTER_AREA)
-        rows.append([f"{number + 1}: {small.shape[0]} x {small.shape[1]}", *_beside_scikit_learn(small)])
+    rows = [["image", "scikit-learn (s)", "exact (s)", "fast (s)", "scikit-learn / fast", "covering of each"]]
+    for number, (image, drawn) in enumerate(zip(images, truths, strict=True)):
+        size = image.shape[1] // SMALL, image.shape[0] // SMALL
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        labels = [cv2.resize(truth.astype(np.int32), size, interpolation=cv2.INTER_NEAREST) for truth in drawn]
+        rows.append([f"{number + 1}: {size[1]} x {size[0]}", *_beside_scikit_learn(small, labels)])
     others = [["image", "window (pixels)", "OpenCV, one level (s)", "fast (s)", "fast / OpenCV"]]
     for number, image in enumerate(images):
         others += [[f"{number + 1}: {image.shape[0]} x {image.shape[1]}", *_beside_opencv(image, w)] for w in WINDOWS]
     return f"{markdown(rows)}\n\n{markdown(others)}"
 
 
-def _beside_scikit_learn(image: np.ndarray) -> list[str]:
-    given = {"position_bandwidth": 8.0, "gradient": 0.0, "texture": 0.0, "min_area": 20}
-    found: dict[str, np.ndarray] = {}
-
-    def theirs() -> None:
-        found["theirs"] = _clustered(image, given["position_bandwidth"], MeanShift(**given))  # type: ignore[arg-type]
-
-    def ours(mode: str) -> Callable[[], None]:
-        return lambda: found.update({mode: MeanShift(mode=mode, **given)(image)})  # type: ignore[arg-type]
-
-    seconds = _seconds([theirs, ours("exact"), ours("fast")])
-    alike = [f"{_alike(found[mode], found['theirs']):.2f} ({mode})" for mode in ("exact", "fast")]
-    return [*(f"{second:.3f}" for second in seconds), f"{seconds[0] / seconds[2]:.0f}", ", ".join(alike)]
+def _beside_scikit_learn(image: np.ndarray, truths: Sequence[np.ndarray]) -> list[str]:
+    exact, fast = (MeanShift(mode, 8.0, gradient=0.0, texture=0.0, min_area=20) for mode in ("exact", "fast"))
+    works = [lambda: _clustered(image, exact), lambda: exact(image), lambda: fast(image)]
+    seconds = _seconds(works)
+    coverings = [f"{region_scores(work(), truths).covering:.2f}" for work in works]
+    return [*(f"{second:.3f}" for second in seconds), f"{seconds[0] / seconds[2]:.0f}", ", ".join(coverings)]
 
 
-def _clustered(image: np.ndarray, position_bandwidth: float, like: MeanShift) -> np.ndarray:
+def _clustered(image: np.ndarray, like: MeanShift) -> np.ndarray:
     """Segment by scikit-learn's modes: (H, W)."""
     features = pixel_features(image)
-    features /= estimate_bandwidth(features, position_bandwidth)
-    places = np.indices(image.shape[:2]).reshape(2, -1).T / position_bandwidth
+    side = round(like.position_bandwidth / BLOCKS)
+    features /= estimate_bandwidth(block_means(features, side), like.position_bandwidth / side)
+    places = np.indices(image.shape[:2]).reshape(2, -1).T / like.position_bandwidth
     points = np.concatenate([places, features.reshape(len(places), -1)], axis=1)
     clusters = Clusters(bandwidth=1.0, max_iter=like.max_moves).fit(points)
     modes = clusters.cluster_centers_[clusters.labels_, 2:].reshape(features.shape)
     return merge_regions(linked(modes, SAME_MODE), modes, like.merge, like.min_area)
 
 
-def _alike(label: np.ndarray, other: np.ndarray) -> float:
-    """Give the covering of one segmentation by another."""
-    return region_scores(label, [other]).covering
-
-
 def _beside_opencv(image: np.ndarray, window: int) -> list[str]:
     segmenter = MeanShift(position_bandwidth=window, gradient=0.0, texture=0.0)
-    width = TO_LEVELS * estimate_bandwidth(pixel_features(image), window / 4)
+    width = TO_LEVELS * estimate_bandwidth(block_means(pixel_features(image), window // BLOCKS), BLOCKS)
     theirs, ours = _seconds(
         [lambda: cv2.pyrMeanShiftFiltering(image, window, width, maxLevel=1), lambda: segmenter(image)]
     )
