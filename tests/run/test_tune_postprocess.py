@@ -82,6 +82,11 @@ def test_raw_and_defaults_come_first_then_chance_then_what_was_learned() -> None
     assert np.mean([abs(each["cut"]["at"] - 0.3) for each in steps[20:] if "cut" in each]) < 0.15  # by chance: 0.29
 
 
+def test_tpe_names_nothing_twice_for_a_fold() -> None:
+    told = [str(each) for each in tried(60, np.zeros(12))[19:]]  # the first of each fold puts the best together
+    assert len(set(told)) == len(told)
+
+
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_what_is_proposed_for_a_fold_has_not_looked_at_its_images(fold: int) -> None:
     changed = np.where(fold == FOLDS, np.random.default_rng(0).normal(0, 5, 12), 0)

@@ -4,6 +4,7 @@ A proposer that learns from scores has looked at the images they come from. So t
 told the scores of the other images alone: what it proposes may be judged on the fold's images.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from segtrain.run.tuning.trials import Steps, Trial, best
 from segtrain.seeds import derive_seed
 
 __all__ = ["Proposals"]
+
+ASKS = 50
+"""How often TPE is asked until it names something new: told what it knows already, it moves on."""
 
 
 class Proposals:
@@ -87,12 +91,28 @@ class Proposals:
         sampler = optuna.samplers.TPESampler(seed=derive_seed(self.seed, number) % 2**32, n_startup_trials=1)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         study.add_trials([self._frozen(trial, fold) for trial in told if not trial.fault])
-        trial = study.ask()
+        known = {trial.key: trial for trial in told}
+        for _ in range(ASKS):
+            asked = study.ask()
+            steps = self._suggested(asked)
+            if (alike := known.get(json.dumps(steps))) is None:
+                return steps
+            if alike.fault:
+                study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            else:
+                study.tell(asked, self._value(alike, fold))
+        return self._drawn(number)
+
+    def _suggested(self, trial: optuna.Trial) -> Steps:
         chosen = [name for name in self.spaces if trial.suggest_categorical(name, [True, False])]
         return {
             name: {key: _suggested(trial, f"{name}.{key}", span) for key, span in self.spaces[name].items()}
             for name in chosen
         }
+
+    def _value(self, trial: Trial, fold: int) -> float:
+        """Give the mean score of the images outside a fold."""
+        return float(trial.scores[self.folds != fold].mean())
 
     def _frozen(self, trial: Trial, fold: int) -> optuna.trial.FrozenTrial:
         """Give a trial as Optuna knows it."""
@@ -102,8 +122,7 @@ class Proposals:
             for key, span in self.spaces[name].items():
                 if key in values and _holds(span, values[key]):
                     params[f"{name}.{key}"], kinds[f"{name}.{key}"] = values[key], _distribution(span)
-        value = float(trial.scores[self.folds != fold].mean())
-        return optuna.trial.create_trial(params=params, distributions=kinds, value=value)
+        return optuna.trial.create_trial(params=params, distributions=kinds, value=self._value(trial, fold))
 
 
 def _distribution(span: Span) -> BaseDistribution:
