@@ -15,9 +15,11 @@ from tests.small import small_config
 
 GROUPS = (
     "augmentation", "callbacks", "corruption", "debug", "logger", "loss", "noise", "optimizer", "postprocess",
-    "scheduler", "task",
+    "proposals", "scheduler", "task",
 )  # fmt: skip
-CHOICES = [(group, option) for group in GROUPS for option in sorted(options(group))]
+FINISHED = ("postprocess", "auto")
+"""What is chosen for a run after it has ended."""
+CHOICES = [choice for group in GROUPS for option in sorted(options(group)) if (choice := (group, option)) != FINISHED]
 
 
 @pytest.mark.parametrize(("group", "option"), CHOICES)
@@ -27,6 +29,11 @@ def test_it_builds(tmp_path: Path, group: str, option: str) -> None:
     assert isinstance(parts.task, SemanticTask)
     batch = next(iter(parts.data.evaluation_loader("val")))
     assert parts.task.predict_cases(batch)[0].probs.isfinite().all()
+
+
+def test_what_belongs_to_a_finished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="postprocess=auto belongs to a finished run"):
+        build(small_config("postprocess=auto"), tmp_path)
 
 
 @pytest.mark.parametrize("option", ["default", "cpu"])
