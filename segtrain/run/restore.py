@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
@@ -17,6 +17,8 @@ from segtrain.training import SemanticTask
 
 __all__ = ["Restored", "restore", "restore_plan", "restore_sources"]
 
+OLDER: dict[str, dict[str, Any]] = {"held_out": {}, "proposals": {}}
+"""What the configs of older runs do not say."""
 ALIKE = ("classes", "labels", "channels", "size", "fit")
 """What the data of runs must agree in to be averaged: what is predicted, and at what scale."""
 
@@ -129,7 +131,7 @@ def _config(folder: Path) -> DictConfig:
     file = folder / "config.yaml"
     if not file.exists():
         raise CheckpointError(f"{folder} is no run's folder: it has no config.yaml. Name it by run=<folder>.")
-    cfg = OmegaConf.load(file)
+    cfg = OmegaConf.merge(OLDER, OmegaConf.load(file))
     assert isinstance(cfg, DictConfig)
     return cfg
 

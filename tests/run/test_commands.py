@@ -84,6 +84,18 @@ def test_evaluate_repeats_the_test(trained: tuple[Path, dict[str, float]], tmp_p
     assert (tmp_path / "metrics.json").exists()
 
 
+def test_a_run_of_an_older_version_is_restored(trained: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    folder = shutil.copytree(trained[0], tmp_path / "run")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    del config["proposals"], config["held_out"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    old, new = (
+        run.evaluate(compose_config("evaluate", [f'run="{place}"', f"output={tmp_path}/out"]))
+        for place in (folder, trained[0])
+    )
+    assert old == pytest.approx(new)
+
+
 def test_other_classes_than_the_checkpoint_are_refused(trained: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
     folder = shutil.copytree(trained[0], tmp_path / "run")
     config = folder / "config.yaml"
