@@ -88,7 +88,7 @@ def test_a_run_of_an_older_version_is_restored(trained: tuple[Path, dict[str, fl
     folder = shutil.copytree(trained[0], tmp_path / "run")
     config = yaml.safe_load((folder / "config.yaml").read_text())
     del config["proposals"], config["held_out"]
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     old, new = (
         run.evaluate(compose_config("evaluate", [f'run="{place}"', f"output={tmp_path}/out"]))
         for place in (folder, trained[0])
