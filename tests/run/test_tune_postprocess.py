@@ -53,8 +53,24 @@ def scored(steps: Steps, scores: np.ndarray, fold: int | None = None) -> Trial:
     return Trial(steps, fold, scores, 0.0)
 
 
-def always(trial: Trial) -> Callable[[Steps, int | None], Trial]:
-    return lambda *_: trial
+class Judged:
+    """Trials whose scores are made up."""
+
+    def __init__(self, known: list[Trial], score: Callable[[Steps], np.ndarray]) -> None:
+        self.known = known
+        self.score = score
+
+    def run(self, steps: Steps, fold: int | None) -> Trial:
+        self.known.append(scored(steps, self.score(steps), fold))
+        return self.known[-1]
+
+    def on(self, steps: Steps, images: np.ndarray) -> np.ndarray:
+        return self.score(steps)[images]
+
+
+def judged(*known: Trial) -> Judged:
+    """Know these trials, of which the first is what is left where a step is left out."""
+    return Judged(list(known), lambda _: known[0].scores)
 
 
 # Proposals
@@ -102,14 +118,10 @@ def test_a_step_that_helps_is_kept_and_one_that_does_not_is_dropped() -> None:
     noise = np.random.default_rng(1).normal(0, 0.05, 12)
     worth = {"good": 0.3, "useless": 0.0, "harmful": -0.1}
 
-    def judge(steps: Steps, fold: int | None) -> Trial:
-        trials.append(scored(steps, noise + 0.5 + sum(worth[name] for name in steps), fold))
-        return trials[-1]
-
-    trials: list[Trial] = []
-    judge({}, None)
-    judge({name: {} for name in worth}, None)
-    choice = choose(trials, FOLDS, ALONE, judge)
+    judge = Judged([], lambda steps: noise + 0.5 + sum(worth[name] for name in steps))
+    judge.run({}, None)
+    judge.run({name: {} for name in worth}, None)
+    choice = choose(judge, FOLDS, ALONE)
     assert list(choice.trial.steps) == ["good"]
     assert choice.dropped.keys() == {"useless", "harmful"}
     assert choice.helps["good"] == pytest.approx((0.3, 0.3, 0.3))
@@ -124,7 +136,7 @@ def test_luck_on_the_tuned_images_is_no_gain() -> None:
         trials = [scored({}, np.zeros(40)), *(scored({"luck": {"n": n}}, rng.normal(size=40)) for n in range(50))]
         folds = np.arange(40) % 4
         assert max(trial.scores.mean() for trial in trials) > 0.2
-        choice = choose(trials, folds, np.full(40, -1), always(trials[0]), sure=False)
+        choice = choose(judged(*trials), folds, np.full(40, -1), sure=False)
         gains.append(choice.gain.value if choice.trial.steps else choice.dropped["luck"].value)
     assert abs(np.mean(gains)) < 0.1
 
@@ -132,15 +144,13 @@ def test_luck_on_the_tuned_images_is_no_gain() -> None:
 @pytest.mark.parametrize(("sure", "kept"), [(True, []), (False, ["lucky"])])
 def test_two_images_pay_for_a_step_only_where_the_mean_is_enough(sure: bool, kept: list[str]) -> None:
     scores = np.where(np.arange(12) < 2, 0.5, -0.01)
-    trials = [scored({}, np.zeros(12)), scored({"lucky": {}}, scores)]
-    choice = choose(trials, FOLDS, ALONE, always(trials[0]), sure)
+    choice = choose(judged(scored({}, np.zeros(12)), scored({"lucky": {}}, scores)), FOLDS, ALONE, sure)
     assert list(choice.trial.steps) == kept
     assert ("lucky" in choice.dropped) == sure
 
 
 def test_nothing_is_chosen_where_nothing_helps() -> None:
-    worse = scored({"a": {}}, np.full(12, -1.0))
-    choice = choose([scored({}, np.zeros(12)), worse], FOLDS, ALONE, always(worse))
+    choice = choose(judged(scored({}, np.zeros(12)), scored({"a": {}}, np.full(12, -1.0))), FOLDS, ALONE)
     assert choice.trial.steps == choice.helps == choice.dropped == {}
     assert choice.gain == (0, 0, 0)
 
@@ -154,11 +164,11 @@ def trials_of(file: Path, about: dict[str, Any], calls: list[int]) -> Trials:
         "morphology": {"_target_": "segtrain.postprocess.Morphology"},
     }
 
-    def score(chain: Any) -> np.ndarray:
+    def score(chain: Any, images: np.ndarray | None) -> np.ndarray:
         calls.append(1)
         if "morphology" in chain.steps:
             raise MemoryError("too much")
-        return np.full(3, float(len(chain.steps)))
+        return np.full(3 if images is None else images.sum(), float(len(chain.steps)))
 
     return Trials(file, about, nodes, score)
 
@@ -177,6 +187,12 @@ def test_trials_are_kept_and_a_failing_one_loses_nothing(tmp_path: Path) -> None
     assert [trial.key for trial in again.known] == [trial.key for trial in trials.known]
     assert np.array_equal(again.run({}, 0).scores, np.zeros(3))
     assert len(calls) == 2
+    part = np.array([True, False, True])
+    for _ in range(2):
+        assert np.array_equal(again.on({"threshold": {"threshold": 0.6}}, part), np.ones(2))  # scored once
+        assert np.array_equal(again.on({}, part), np.zeros(2))
+        assert again.on({"morphology": {}}, part) is None
+    assert len(calls) == 3
     assert trials_of(trials.file, {"seed": 2}, calls).known == []
 
 

@@ -1,7 +1,6 @@
 """Which steps stay: judged by cross-validation, on images that had no part in choosing them."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -10,8 +9,15 @@ from segtrain.run.tuning.trials import Steps, Trial, best
 
 __all__ = ["Choice", "choose"]
 
-Judged = Callable[[Steps, int | None], Trial]
-"""Scores a post-processing that was proposed without looking at a fold."""
+
+class Judge(Protocol):
+    """Scores post-processings, see `Trials`."""
+
+    known: list[Trial]
+
+    def run(self, steps: Steps, fold: int | None) -> Trial: ...
+
+    def on(self, steps: Steps, images: np.ndarray) -> np.ndarray | None: ...
 
 
 class Choice(NamedTuple):
@@ -26,7 +32,7 @@ class Choice(NamedTuple):
     """The same of each step that was chosen at first, and then found to add nothing; in the order of their going."""
 
 
-def choose(trials: list[Trial], folds: np.ndarray, groups: np.ndarray, judge: Judged, sure: bool = True) -> Choice:
+def choose(judge: Judge, folds: np.ndarray, groups: np.ndarray, sure: bool = True) -> Choice:
     """Choose the best trial, then drop what does not help.
 
     For each fold the best trial by the other folds' images is scored on the fold's, with and without each of its
@@ -35,20 +41,19 @@ def choose(trials: list[Trial], folds: np.ndarray, groups: np.ndarray, judge: Ju
     Few images bear lucky means: one that lost a speck can pay for a step that harms others. So a step has to be sure.
 
     Args:
-        trials: of which the first is the raw prediction; grows by those that leave a step out.
+        judge: knows the trials, of which the first is the raw prediction, and adds those that leave a step out.
         folds: (N,) int, the part that each image is in.
         groups: (N,) int, which images belong together; negative = none.
-        judge: scores another post-processing, and adds it to the trials.
         sure: whether to add something means that the whole interval is above 0, or else the mean.
     """
 
     def worth(gain: PairedGain) -> float:
         return gain.low if sure else gain.value
 
-    raw = trials[0]
+    raw = judge.known[0]
     dropped: dict[str, PairedGain] = {}
     while True:
-        fit = [trial for trial in trials if not trial.steps.keys() & dropped.keys()]
+        fit = [trial for trial in judge.known if not trial.steps.keys() & dropped.keys()]
         chosen = best(fit, np.ones(len(folds), bool))
         winners = {
             fold: best([trial for trial in fit if trial.fold in (None, fold)], folds != fold)
@@ -61,16 +66,22 @@ def choose(trials: list[Trial], folds: np.ndarray, groups: np.ndarray, judge: Ju
         if least is None or (worth(helps[least]) > 0 and worth(gain) > 0):
             return Choice(chosen, gain, helps, dropped)
         dropped[least] = helps[least]
+        for fold, winner in winners.items():
+            if least in winner.steps:
+                judge.run(_without(least, winner.steps), fold)
 
 
-def _added(name: str, winners: dict[int, Trial], folds: np.ndarray, judge: Judged) -> np.ndarray:
+def _without(name: str, steps: Steps) -> Steps:
+    return {other: given for other, given in steps.items() if other != name}
+
+
+def _added(name: str, winners: dict[int, Trial], folds: np.ndarray, judge: Judge) -> np.ndarray:
     """Give what a step adds on each image (N,): the fold's winner less the same without the step; 0 if it has none."""
     added = np.zeros(len(folds))
     for fold, winner in winners.items():
         if name in winner.steps:
-            rest = {other: given for other, given in winner.steps.items() if other != name}
-            without = judge(rest, fold)
-            if not without.fault:
-                mine = folds == fold
-                added[mine] = winner.scores[mine] - without.scores[mine]
+            mine = folds == fold
+            without = judge.on(_without(name, winner.steps), mine)
+            if without is not None:
+                added[mine] = winner.scores[mine] - without
     return added

@@ -49,15 +49,15 @@ def tune_postprocess(cfg: DictConfig) -> Path:
     scene = scene_of(cfg, restored, "val")
     sign = -1.0 if better_when_low(cfg.score) else 1.0
 
-    def score(chain: PostProcessor) -> np.ndarray:
-        return sign * scene.score(chain, [cfg.score])[:, 0]
+    def score(chain: PostProcessor, images: np.ndarray | None) -> np.ndarray:
+        return sign * scene.score(chain, [cfg.score], images)[:, 0]
 
     nodes: dict[str, Any] = OmegaConf.to_container(cfg.postprocess, resolve=True)  # type: ignore[assignment]
     about = {"images": scene.about, "rows": scene.rows, "score": cfg.score, "steps": nodes}
     trials = Trials(output / "trials.jsonl", about, nodes, score)
     folds = _folds(scene.samples, cfg.folds)
     _search(cfg, trials, nodes, folds)
-    choice = choose(trials.known, folds, scene.groups, trials.run, sure=cfg.keep == "sure")
+    choice = choose(trials, folds, scene.groups, sure=cfg.keep == "sure")
     return finish(output, choice, trials, scene, cfg)
 
 

@@ -108,9 +108,10 @@ class Scene:
         """What the scores depend on, beside the post-processing."""
         return {**self.probs.about, "reference": self.reference}
 
-    def score(self, chain: PostProcessor, names: Sequence[str]) -> np.ndarray:
-        """Score a post-processing on every image: (N, names) float64, no NaN."""
-        return np.array([self._image(row, chain, names) for row in self.rows])
+    def score(self, chain: PostProcessor, names: Sequence[str], images: np.ndarray | None = None) -> np.ndarray:
+        """Score a post-processing on every image, or on those of a mask (N,): (images, names) float64, no NaN."""
+        rows = np.array(self.rows)[slice(None) if images is None else images]
+        return np.array([self._image(row, chain, names) for row in rows.tolist()])
 
     def _image(self, row: int, chain: PostProcessor, names: Sequence[str]) -> list[float]:
         item = self.source.read(row)

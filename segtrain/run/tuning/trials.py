@@ -43,7 +43,7 @@ class Trials:
         file: a JSON line for each trial; what lies there counts if it was written with the same `about`.
         about: what the scores depend on.
         nodes: the config of each step, in the order of work.
-        score: of a post-processing on every image, (N,), higher is better.
+        score: of a post-processing on some images, a mask (N,), or on all (None): (images,), higher is better.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Trials:
         file: Path,
         about: Mapping[str, Any],
         nodes: Mapping[str, Any],
-        score: Callable[[PostProcessor], np.ndarray],
+        score: Callable[[PostProcessor, np.ndarray | None], np.ndarray],
     ) -> None:
         self.file = file
         self.nodes = nodes
@@ -61,13 +61,12 @@ class Trials:
             write_atomically(file, json.dumps(about) + "\n")
             lines = [""]
         self.known = list(_read(lines[1:]))
+        self._parts: dict[tuple[str, bytes], tuple[np.ndarray, str]] = {}
 
     def run(self, steps: Steps, fold: int | None) -> Trial:
         """Score a post-processing; a step that fails is written down, and the search goes on without it."""
         start = time.perf_counter()
-        key = json.dumps(steps)
-        alike = next((trial for trial in self.known if trial.key == key), None)
-        if alike is not None:
+        if (alike := self._alike(steps)) is not None:
             trial = alike._replace(fold=fold, seconds=0.0)
         else:
             scores, fault = self._scored(steps)
@@ -77,9 +76,23 @@ class Trials:
             file.write(json.dumps(trial._replace(scores=trial.scores.tolist())._asdict()) + "\n")
         return trial
 
-    def _scored(self, steps: Steps) -> tuple[np.ndarray, str]:
+    def on(self, steps: Steps, images: np.ndarray) -> np.ndarray | None:
+        """Give the scores on some images (a mask, (N,)), at the cost of these; None where it fails."""
+        if (alike := self._alike(steps)) is not None:
+            return None if alike.fault else alike.scores[images]
+        key = json.dumps(steps), images.tobytes()
+        if key not in self._parts:
+            self._parts[key] = self._scored(steps, images)
+        scores, fault = self._parts[key]
+        return None if fault else scores
+
+    def _alike(self, steps: Steps) -> Trial | None:
+        key = json.dumps(steps)
+        return next((trial for trial in self.known if trial.key == key), None)
+
+    def _scored(self, steps: Steps, images: np.ndarray | None = None) -> tuple[np.ndarray, str]:
         try:
-            return self.score(Pipeline(build_members(self.config(steps)))), ""
+            return self.score(Pipeline(build_members(self.config(steps))), images), ""
         except Exception as error:  # a step may be anybody's, and may fail in any way
             if not steps:
                 raise
