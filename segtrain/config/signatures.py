@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
@@ -50,6 +51,8 @@ def signature(target: str) -> Signature:
     try:
         found = find(target)
         if found is None:
+            if target.partition(".")[0] in sys.builtin_module_names:  # which they are differs from Python to Python
+                return _inspected(target)
             raise UnknownTargetError(_unknown(target))
         if isinstance(found.node, ast.ClassDef):
             parameters, takes_any = _constructor(found) or ([], False)
