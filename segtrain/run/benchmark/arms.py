@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from segtrain.config import suggestion
 from segtrain.errors import ConfigError
 
-__all__ = ["Job", "jobs", "settings_of"]
+__all__ = ["Job", "chosen_arms", "jobs", "settings_of"]
 
 CONTROLS = {
     "oracle": ["noise=none"],
@@ -49,6 +49,18 @@ def jobs(cfg: DictConfig) -> list[Job]:
         for arm in sorted(chosen, key=lambda name: name not in CONTROLS)
         for folder in [Path(cfg.folder) / cfg.study.name / arm / f"seed{seed}"]
     ]
+
+
+def chosen_arms(cfg: DictConfig) -> list[str]:
+    """Give the names of the arms of a benchmark that has no controls.
+
+    Raises:
+        ConfigError: there is no such arm.
+    """
+    names = list(cfg.recipes if cfg.arms is None else cfg.arms)
+    if unknown := [name for name in names if name not in cfg.recipes]:
+        raise ConfigError(f"arms: there is no '{unknown[0]}'{suggestion(unknown[0], list(cfg.recipes))}")
+    return names
 
 
 def settings_of(cfg: DictConfig) -> dict[str, list[str]]:

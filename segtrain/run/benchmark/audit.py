@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from segtrain.audit.store import AuditStore
-from segtrain.config import compose_config, suggestion
+from segtrain.config import compose_config
 from segtrain.data.examine import agreement
-from segtrain.errors import ConfigError
 from segtrain.reports.compare import markdown
 from segtrain.reports.study import spread
 from segtrain.run.audit import audit
+from segtrain.run.benchmark.arms import chosen_arms
 from segtrain.run.build import build_sources
 from segtrain.run.restore import restore_plan
 from segtrain.run.status import write_atomically
@@ -40,7 +40,7 @@ def audits(cfg: DictConfig) -> str:
     for seed in cfg.seeds:
         run = Path(cfg.folder) / cfg.study.name / f"seed{seed}"
         train = compose_config("train", _settings(cfg, seed))
-        for arm in _chosen(cfg):
+        for arm in chosen_arms(cfg):
             if f"{arm}/{seed}" in known:
                 continue
             write_atomically(run / "config.yaml", OmegaConf.to_yaml(train, resolve=True))
@@ -60,18 +60,6 @@ def _settings(cfg: DictConfig, seed: int) -> list[str]:
     trusted = [f"trusted.{key}={value}" for key, value in study.trusted.items()]
     every = [*cfg.common, *study.overrides, *trusted, *root, f"seed={seed}"]
     return list({override.partition("=")[0]: override for override in every}.values())
-
-
-def _chosen(cfg: DictConfig) -> list[str]:
-    """Give the names of the arms.
-
-    Raises:
-        ConfigError: there is no such arm.
-    """
-    names = list(cfg.recipes if cfg.arms is None else cfg.arms)
-    if unknown := [name for name in names if name not in cfg.recipes]:
-        raise ConfigError(f"arms: there is no '{unknown[0]}'{suggestion(unknown[0], list(cfg.recipes))}")
-    return names
 
 
 def _measured(cfg: DictConfig, run: Path, arm: str) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import track
 
-from segtrain.config import compose_config, suggestion
+from segtrain.config import compose_config
 from segtrain.config.compose import loader
 from segtrain.config.overrides import jobs
 from segtrain.data.read import read_image
-from segtrain.errors import ConfigError, DataError
+from segtrain.errors import DataError
 from segtrain.metrics import BoundaryMatches, boundary_matches, region_boundary, region_scores
 from segtrain.reports.compare import markdown
+from segtrain.run.benchmark.arms import chosen_arms
 from segtrain.run.benchmark.segment_speed import segment_speed
 from segtrain.run.build import make
 from segtrain.run.segment import read_truths
@@ -74,7 +75,7 @@ class Arm(NamedTuple):
 
 def segment_quality(cfg: DictConfig) -> str:
     """Score every arm, and time mean shift; give Markdown tables, and write them down if asked to."""
-    names = _chosen(cfg)
+    names = chosen_arms(cfg)
     folder = Path(cfg.images)
     lists = {split: _names(folder / f"{split}.txt") for split in ("train", "test")}
     scenes = [name for split in lists.values() for name in split]
@@ -89,18 +90,6 @@ def segment_quality(cfg: DictConfig) -> str:
         write_atomically(Path(cfg.report) / "segment.json", json.dumps(report, indent=1) + "\n")
         write_atomically(Path(cfg.report) / "segment.md", text + "\n")
     return text
-
-
-def _chosen(cfg: DictConfig) -> list[str]:
-    """Give the names of the arms.
-
-    Raises:
-        ConfigError: there is no such arm.
-    """
-    names = list(cfg.recipes if cfg.arms is None else cfg.arms)
-    if unknown := [name for name in names if name not in cfg.recipes]:
-        raise ConfigError(f"arms: there is no '{unknown[0]}'{suggestion(unknown[0], list(cfg.recipes))}")
-    return names
 
 
 def _names(file: Path) -> list[str]:
