@@ -51,7 +51,9 @@ def linked(features: np.ndarray, reach: float) -> np.ndarray:
     return _joined(tails, heads, height * width).reshape(height, width)
 
 
-def merge_regions(label: np.ndarray, features: np.ndarray, reach: float = 0.0, min_area: int = 1) -> np.ndarray:
+def merge_regions(
+    label: np.ndarray, features: np.ndarray, reach: float = 0.0, min_area: int = 1, grain: float = 0.0
+) -> np.ndarray:
     """Join neighbours (by sides) that are small, then those that are alike.
 
     First each region of fewer than `min_area` pixels goes to its nearest neighbour, all of them at a time, again and
@@ -59,11 +61,15 @@ def merge_regions(label: np.ndarray, features: np.ndarray, reach: float = 0.0, m
     again and again. The other order is twenty times slower, as there may be as many small regions as pixels, and no
     better.
 
+    With a grain G, a difference d of regions of A and B pixels counts as d / sqrt(1 + G/A + G/B): as in statistical
+    region merging (Nock & Nielsen 2004) more of a difference is asked of regions that are small.
+
     Args:
         label: (H, W) numbers of regions, 0..k-1.
         features: (H, W, F).
         reach: Euclidean distance of means, >= 0; 0 joins only what does not differ.
         min_area: pixels.
+        grain: pixels, >= 0.
 
     Returns:
         (H, W) int32, 0..k-1; connected where `label` was.
@@ -72,7 +78,7 @@ def merge_regions(label: np.ndarray, features: np.ndarray, reach: float = 0.0, m
     owner = np.arange(len(regions.areas))
     for small in (True, False):
         while regions.pairs.size:
-            joined = _small(regions, min_area) if small else _alike(regions, reach)
+            joined = _small(regions, min_area) if small else _alike(regions, reach, grain)
             if not joined.size:
                 break
             group = _joined(joined[0], joined[1], len(regions.areas))
@@ -97,10 +103,11 @@ def _unique(pairs: np.ndarray, count: int) -> np.ndarray:
     return np.stack([codes // count, codes % count])
 
 
-def _nearest(regions: _Regions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _nearest(regions: _Regions, grain: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give the pairs from the farthest to the nearest, their squared distances, and each region's last pair."""
     pairs = np.random.default_rng(0).permutation(regions.pairs, axis=1)  # or equals would be joined one by one
     distances = np.square(regions.means[pairs[0]] - regions.means[pairs[1]]).sum(-1)  # (E,)
+    distances /= 1 + (grain / regions.areas[pairs]).sum(0)
     order = np.argsort(-distances, kind="stable")
     pairs, distances = pairs[:, order], distances[order]
     last = np.full((2, len(regions.areas)), -1)
@@ -109,8 +116,8 @@ def _nearest(regions: _Regions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return pairs, distances, last.max(0)
 
 
-def _alike(regions: _Regions, reach: float) -> np.ndarray:
-    pairs, distances, last = _nearest(regions)
+def _alike(regions: _Regions, reach: float, grain: float) -> np.ndarray:
+    pairs, distances, last = _nearest(regions, grain)
     numbers = np.arange(len(distances))
     mutual = (last[pairs[0]] == numbers) & (last[pairs[1]] == numbers)
     return pairs[:, mutual & (distances <= reach**2)]

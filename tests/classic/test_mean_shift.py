@@ -103,6 +103,15 @@ def test_the_bandwidth_is_that_of_the_image():
 
 def test_all_bad_values_are_told_at_once():
     with pytest.raises(ConfigError) as caught:
-        MeanShift(position_bandwidth=0, colour_bandwidth=-1, gradient=-1, texture=-1, merge=-1, min_area=0, max_moves=0)
-    assert len(caught.value.faults) == 7
+        MeanShift(
+            position_bandwidth=0,
+            colour_bandwidth=-1,
+            gradient=-1,
+            texture=-1,
+            merge=-1,
+            grain=-1,
+            min_area=0,
+            max_moves=0,
+        )
+    assert len(caught.value.faults) == 8
     assert "The 'min_area' of MeanShift must be at least 1, got 0" in str(caught.value)

@@ -7,7 +7,7 @@ from skimage.measure import label as number_regions
 from segtrain.classic.regions import connected, linked, merge_regions
 
 
-def loop_merge(label, values, reach, min_area):
+def loop_merge(label, values, reach, min_area, grain=0):
     """Join small regions one at a time, then in rounds those that are each other's nearest; values have no equals."""
     label = label.copy()
 
@@ -22,8 +22,9 @@ def loop_merge(label, values, reach, min_area):
                 around |= rolled
         return set(label[around & ~inside].tolist())
 
-    def distance(one, other):
-        return abs(values[label == one].mean() - values[label == other].mean())
+    def distance(one, other, grain=0):
+        one, other = label == one, label == other
+        return abs(values[one].mean() - values[other].mean()) / np.sqrt(1 + grain / one.sum() + grain / other.sum())
 
     while len(numbers := np.unique(label)) > 1:
         small = [n for n in numbers if (label == n).sum() < min_area]
@@ -31,8 +32,8 @@ def loop_merge(label, values, reach, min_area):
             break
         label[label == small[0]] = min(touching(small[0]), key=lambda n: distance(small[0], n))
     while len(numbers := np.unique(label)) > 1:
-        nearest = {n: min(touching(n), key=lambda m, n=n: distance(n, m)) for n in numbers.tolist()}
-        pairs = [(n, m) for n, m in nearest.items() if nearest[m] == n and n < m and distance(n, m) <= reach]
+        nearest = {n: min(touching(n), key=lambda m, n=n: distance(n, m, grain)) for n in numbers.tolist()}
+        pairs = [(n, m) for n, m in nearest.items() if nearest[m] == n and n < m and distance(n, m, grain) <= reach]
         if not pairs:
             break
         for one, other in pairs:
@@ -62,13 +63,14 @@ def test_linked_of_a_label_map_is_connected(seed):
     assert np.array_equal(connected(label), number_regions(label, background=-1, connectivity=1) - 1)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_alike_neighbours_join_as_in_a_loop(seed):
+@pytest.mark.parametrize("grain", [0.0, 5.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_alike_neighbours_join_as_in_a_loop(seed, grain):
     rng = np.random.default_rng(seed)
     label = connected(rng.integers(0, 3, (9, 11)))
     values = rng.normal(0, 1, label.max() + 1)[label]
-    merged = merge_regions(label, values[..., None], reach=0.7)
-    assert same_regions(merged, loop_merge(label, values, 0.7, 1))
+    merged = merge_regions(label, values[..., None], reach=0.4, grain=grain)
+    assert same_regions(merged, loop_merge(label, values, 0.4, 1, grain))
 
 
 def test_a_small_region_goes_to_its_nearest_neighbour():

@@ -67,7 +67,8 @@ def _clustered(image: np.ndarray, like: MeanShift) -> np.ndarray:
     points = np.concatenate([places, features.reshape(len(places), -1)], axis=1)
     clusters = Clusters(bandwidth=1.0, max_iter=like.max_moves).fit(points)
     modes = clusters.cluster_centers_[clusters.labels_, 2:].reshape(features.shape)
-    return merge_regions(linked(modes, SAME_MODE), modes, like.merge, like.min_area)
+    grain = like.grain * image.shape[0] * image.shape[1]
+    return merge_regions(linked(modes, SAME_MODE), modes, like.merge, like.min_area, grain)
 
 
 def _beside_opencv(image: np.ndarray, window: int) -> list[str]:
