@@ -1,7 +1,7 @@
-"""What reaches the model: samples framed and augmented in the workers, batches completed on the device."""
+"""What reaches the model: the samples of a split, framed and augmented in the workers."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,12 +11,34 @@ from torch.utils.data import Dataset
 from segtrain.data.augment import Augment
 from segtrain.data.draw import Draw
 from segtrain.data.frame import Fit, evaluation_frame, training_frame
-from segtrain.data.labels import RevisedLabels
+from segtrain.data.rendered import RenderedSource
 from segtrain.data.source import Source
+from segtrain.instances import Instances
 from segtrain.seeds import derive_seed
-from segtrain.types import CLASS_AXIS, IGNORE, Batch, one_hot
+from segtrain.types import IGNORE
 
-__all__ = ["Case", "EvaluationSet", "PlainSet", "TrainingSet", "collate", "complete"]
+__all__ = ["Case", "EvaluationSet", "LabelForm", "Moving", "PlainSet", "TrainingSet", "channels_first"]
+
+
+class Moving(NamedTuple):
+    """A sample on its way through frame and augmentation."""
+
+    image: np.ndarray
+    """(H, W, D) as stored."""
+    planes: list[np.ndarray]
+    """What moves with the image, each (..., H, W)."""
+    finish: Callable[[np.ndarray, list[np.ndarray]], Any]
+    """Image and planes, as they have become -> the sample."""
+
+
+class LabelForm(Protocol):
+    """How a kind of label comes from a source into a batch."""
+
+    def read(self, source: Source, index: int, revision: int) -> Moving:
+        """Give a sample; `revision` is the newest one of the rewritten labels to use, 0 = the labels as given."""
+
+    def collate(self, samples: Sequence[Any]) -> Any:
+        """Make a batch of samples of one shape, small enough to cross the bus."""
 
 
 class Case(NamedTuple):
@@ -27,52 +49,50 @@ class Case(NamedTuple):
     """(D, h, w) in its stored dtype, at the model's scale."""
     native: np.ndarray
     """(H, W, D) as stored."""
-    label: np.ndarray
-    """(H, W) or (K, H, W) uint8; all `IGNORE` when there is none."""
-    references: dict[str, np.ndarray]
+    label: Any
+    """(H, W) or (K, H, W) uint8, all `IGNORE` when there is none; or `Instances`."""
+    references: dict[str, Any]
+    """The other labels there are, each in the form of the label."""
+    instances: dict[str, Instances]
+    """Instances that a label of pixels was rendered from, by the names of the references; "" = the label's."""
 
 
-class TrainingSet(Dataset[Batch]):
+class TrainingSet(Dataset[Any]):
     """The training split, framed and augmented; everything random depends on (seed, epoch, index, repeat) alone."""
 
-    def __init__(
-        self, source: Source, size: int, fit: Fit, augment: Augment, revised: RevisedLabels, seed: int
-    ) -> None:
+    def __init__(self, source: Source, size: int, fit: Fit, augment: Augment, form: LabelForm, seed: int) -> None:
         self.source = source
         self.size = size
         self.fit = fit
         self.augment = augment
-        self.revised = revised
+        self.form = form
         self.seed = seed
 
-    def __getitem__(self, draw: Draw) -> Batch:
+    def __getitem__(self, draw: Draw) -> Any:
         seed = derive_seed(self.seed, draw.epoch, draw.index, draw.repeat)
-        image, planes = _read(self.source, self.revised, draw.index, draw.revision)
+        image, planes, finish = self.form.read(self.source, draw.index, draw.revision)
         rng = np.random.default_rng(seed)
         image, planes = training_frame(image, planes, size=self.size, fit=self.fit, rng=rng)
-        image, planes = self.augment(image, planes, seed % 2**31)
-        return _sample(self.source, draw.index, image, planes)
+        return finish(*self.augment(image, planes, seed % 2**31))
 
 
-class PlainSet(Dataset[Batch]):
+class PlainSet(Dataset[Any]):
     """A split at the model's scale without augmentation, for looking at it through the model."""
 
-    def __init__(self, source: Source, size: int, fit: Fit, revised: RevisedLabels, rows: Sequence[int]) -> None:
+    def __init__(self, source: Source, size: int, fit: Fit, form: LabelForm, rows: Sequence[int]) -> None:
         self.source = source
         self.size = size
         self.fit = fit
-        self.revised = revised
+        self.form = form
         self.rows = rows
         self.revision = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, position: int) -> Batch:
-        index = self.rows[position]
-        image, planes = _read(self.source, self.revised, index, self.revision)
-        image, planes = evaluation_frame(image, planes, size=self.size, fit=self.fit)
-        return _sample(self.source, index, image, planes)
+    def __getitem__(self, position: int) -> Any:
+        image, planes, finish = self.form.read(self.source, self.rows[position], self.revision)
+        return finish(*evaluation_frame(image, planes, size=self.size, fit=self.fit))
 
 
 class EvaluationSet(Dataset[Case]):
@@ -94,70 +114,10 @@ class EvaluationSet(Dataset[Case]):
             label = np.full(native.shape[:2], IGNORE, np.uint8)
         image, _ = evaluation_frame(native, [], size=self.size, fit=self.fit)
         references = self.source.references(index)
-        return Case(self.source.ids[index], _channels_first(image), native, label, references)
+        instances = self.source.instances(index) if isinstance(self.source, RenderedSource) else {}
+        return Case(self.source.ids[index], channels_first(image), native, label, references, instances)
 
 
-def _read(source: Source, revised: RevisedLabels, index: int, revision: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Give the image and what moves with it: the label ([K, ]H, W), the weight (H, W), and a plane of ones (H, W)."""
-    image, label = source.read(index)
-    inside = np.ones(image.shape[:2], np.uint8)
-    rewritten = revised.read(revision, source.ids[index]) if revision else None
-    if rewritten is not None:
-        probs = rewritten.probs if rewritten.probs.ndim == 3 else rewritten.probs[:, 1]  # (C, H, W) or (K, H, W)
-        return image, [probs.astype(np.float32), rewritten.weight, inside]
-    if label is None:
-        label = np.full(image.shape[:2], IGNORE, np.uint8)
-    ignored = label == IGNORE if label.ndim == 2 else (label == IGNORE).any(axis=0)
-    return image, [label, np.where(ignored, 0, 255).astype(np.uint8), inside]
-
-
-def _sample(source: Source, index: int, image: np.ndarray, planes: list[np.ndarray]) -> Batch:
-    """Make one sample; the last plane is 1 inside the image, and something else where a frame or a rotation filled."""
-    label, weight, inside = planes
-    samples = source.samples
-    return Batch(
-        image=_channels_first(image),
-        target=torch.from_numpy(np.ascontiguousarray(label)),
-        weight=torch.from_numpy(np.where(inside == 1, weight, 0).astype(np.uint8)),
-        clean=samples.clean[index],
-        labelled=samples.labelled[index],
-        annotator=samples.annotator[index],
-        group=samples.group[index],
-        index=torch.tensor(index),
-    )
-
-
-def _channels_first(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))  # (D, H, W)
-
-
-def collate(samples: Sequence[Batch], num_classes: int) -> Batch:
-    """Stack samples; targets stay class numbers, unless one of the batch is soft."""
-    targets = [sample.target for sample in samples]
-    if any(target.is_floating_point() for target in targets):
-        targets = [_soft(target, num_classes) for target in targets]
-    rows = [sample._replace(target=target) for sample, target in zip(samples, targets, strict=True)]
-    return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
-
-
-def _soft(target: Tensor, num_classes: int) -> Tensor:
-    """Give class numbers (H, W) as probabilities (C, H, W), and overlapping planes (K, H, W) as shares."""
-    if target.is_floating_point():
-        return target
-    return one_hot(target, num_classes) if target.dim() == 2 else _shares(target)
-
-
-def _shares(planes: Tensor) -> Tensor:
-    """Give planes of 0, 1 and `IGNORE` as how much each pixel is in each class."""
-    return planes.float().masked_fill(planes == IGNORE, 0.5)
-
-
-def complete(batch: Batch, num_classes: int, overlapping: bool, normalize: Callable[[Tensor], Tensor]) -> Batch:
-    """Give a batch the form of the contract, on the device it has reached: normalised, soft, weights in [0, 1]."""
-    target = batch.target
-    if overlapping:
-        target = target if target.is_floating_point() else _shares(target)  # (B, K, H, W)
-        target = torch.stack([1.0 - target, target], dim=CLASS_AXIS)  # (B, K, 2, H, W)
-    elif not target.is_floating_point():
-        target = one_hot(target, num_classes)  # (B, C, H, W)
-    return batch._replace(image=normalize(batch.image), target=target, weight=batch.weight.float() / 255.0)
+def channels_first(image: np.ndarray) -> Tensor:
+    """Give an image (H, W, D) as a tensor (D, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0)))

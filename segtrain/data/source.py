@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,9 +19,9 @@ class Item(NamedTuple):
 
     image: np.ndarray
     """(H, W, D) uint8, uint16 or float32."""
-    label: np.ndarray | None
+    label: Any
     """(H, W) uint8 class numbers, `IGNORE` where ignored; overlapping classes: (K, H, W) uint8, each plane 0, 1 or
-    `IGNORE`. None for an unlabelled sample."""
+    `IGNORE`; of a set of instances: `Instances`. None for an unlabelled sample."""
 
 
 class Source(Protocol):
@@ -50,10 +50,10 @@ class Source(Protocol):
 
     def read(self, index: int) -> Item: ...
 
-    def references(self, index: int) -> dict[str, np.ndarray]:
+    def references(self, index: int) -> dict[str, Any]:
         """Give the other masks of this sample, in the form of its label; a missing one is left out."""
 
-    def annotations(self, index: int) -> dict[str, np.ndarray]:
+    def annotations(self, index: int) -> dict[str, Any]:
         """Give this sample's masks by several annotators, in the form of its label; a missing one is left out."""
 
     def fingerprint(self) -> str:
@@ -77,6 +77,9 @@ class DataSet(ABC):
         num_workers: processes that read and augment, per device; 0 = the main process.
         cache: keep decoded samples in each worker's memory (small data sets only).
     """
+
+    instances: ClassVar[bool] = False
+    """Whether a label is `Instances`, objects one by one, and not a class for each pixel."""
 
     classes: list[str]
     labels: Literal["exclusive", "overlapping"] = "exclusive"

@@ -1,6 +1,6 @@
 """A source around another one: what it does not say of itself is the other's."""
 
-import numpy as np
+from typing import Any
 
 from segtrain.data.source import Item, Source
 from segtrain.types import Samples
@@ -44,10 +44,10 @@ class WrappedSource:
     def read(self, index: int) -> Item:
         return self.source.read(index)
 
-    def references(self, index: int) -> dict[str, np.ndarray]:
+    def references(self, index: int) -> dict[str, Any]:
         return self.source.references(index)
 
-    def annotations(self, index: int) -> dict[str, np.ndarray]:
+    def annotations(self, index: int) -> dict[str, Any]:
         return self.source.annotations(index)
 
     def fingerprint(self) -> str:

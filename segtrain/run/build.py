@@ -19,7 +19,9 @@ from segtrain.data.cache import CachedSource
 from segtrain.data.corrupt import CorruptedSource, CorruptionChain
 from segtrain.data.held_out import HeldOut
 from segtrain.data.labels import RevisedLabels
+from segtrain.data.pixel_form import PixelForm
 from segtrain.data.proposals import RegionProposals
+from segtrain.data.sample import LabelForm
 from segtrain.data.source import DataSet, Source
 from segtrain.data.trusted import JoinedSource, Trusted
 from segtrain.errors import ConfigError, DataError, SegtrainError
@@ -30,7 +32,8 @@ from segtrain.postprocess import Pipeline
 from segtrain.training import Seeding, SegmentationData, SemanticTask, resolve_precision
 
 __all__ = [
-    "Parts", "Plan", "build", "build_members", "build_model", "build_sources", "device_of", "make", "plan", "quieten",
+    "Parts", "Plan", "build", "build_members", "build_model", "build_sources", "device_of", "label_form", "make",
+    "plan", "quieten",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -121,12 +124,14 @@ def build(cfg: DictConfig, run_dir: Path) -> Parts:
         optimizer=make(cfg.optimizer),
         scheduler=make(cfg.scheduler),
     )
+    revised = RevisedLabels(run_dir / "revised")
     data = SegmentationData(
         data=wanted.data,
         splits=splits,
         strategy=wanted.strategy,
         augment=wanted.augment,
-        revised=RevisedLabels(run_dir / "revised"),
+        form=label_form(wanted.data, revised),
+        revised=revised,
         seed=cfg.seed,
     )
     return Parts(task, data, build_trainer(cfg, run_dir))
@@ -159,6 +164,11 @@ def build_sources(cfg: DictConfig, wanted: Plan, together: bool = False) -> Mapp
     if wanted.data.cache:
         splits = {name: CachedSource(source) for name, source in splits.items()}
     return splits
+
+
+def label_form(data: DataSet, revised: RevisedLabels) -> LabelForm:
+    """Give how the data's labels come into a batch."""
+    return PixelForm(revised, len(data.classes))
 
 
 def build_model(cfg: DictConfig, data: DataSet) -> nn.Module:

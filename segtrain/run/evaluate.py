@@ -11,7 +11,7 @@ from segtrain.data.labels import RevisedLabels
 from segtrain.errors import ConfigError
 from segtrain.noise import NoiseStrategy
 from segtrain.reports import metrics_table
-from segtrain.run.build import build_postprocess, quieten
+from segtrain.run.build import build_postprocess, label_form, quieten
 from segtrain.run.restore import restore, restore_sources
 from segtrain.run.status import write_atomically
 from segtrain.training import SegmentationData, resolve_precision
@@ -27,12 +27,14 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     if cfg.split not in splits:
         raise ConfigError(f"split={cfg.split} is not in the data, which has {', '.join(splits)}.")
     restored.task.evaluate_against(splits[cfg.split].reference_names, postprocess)
+    revised = RevisedLabels(restored.folder / "revised")
     data = SegmentationData(
         data=restored.plan.data,
         splits=splits,
         strategy=NoiseStrategy(),
         augment=restored.plan.augment,
-        revised=RevisedLabels(restored.folder / "revised"),
+        form=label_form(restored.plan.data, revised),
+        revised=revised,
     )
     quieten()
     trainer = pl.Trainer(

@@ -1,6 +1,6 @@
 """The data module: once an epoch it asks the strategy who is drawn; it knows no loss, no logits, no strategy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,14 +13,13 @@ from segtrain.data.augment import Augment
 from segtrain.data.draw import Draw, epoch_draws, shared_draws
 from segtrain.data.labels import RevisedLabels
 from segtrain.data.quota import CleanQuota
-from segtrain.data.sample import Case, EvaluationSet, PlainSet, TrainingSet, collate
+from segtrain.data.sample import Case, EvaluationSet, LabelForm, PlainSet, TrainingSet
 from segtrain.data.source import DataSet, Source
 from segtrain.data.view import ModelView
 from segtrain.errors import CheckpointError, DataError
 from segtrain.noise.base import NoiseStrategy
 from segtrain.seeds import derive_seed
 from segtrain.training.loading import EpochBatches, TrainingLoader, set_up_worker
-from segtrain.types import Batch
 
 __all__ = ["SegmentationData"]
 
@@ -37,6 +36,7 @@ class SegmentationData(LightningDataModule):
         splits: the sources.
         strategy: asked for the audit and the sample weights.
         augment: for the training images.
+        form: how a label comes into a batch.
         revised: labels that a strategy rewrites.
         seed: of everything random.
     """
@@ -48,6 +48,7 @@ class SegmentationData(LightningDataModule):
         splits: Mapping[str, Source],
         strategy: NoiseStrategy,
         augment: Augment,
+        form: LabelForm,
         revised: RevisedLabels,
         seed: int = 0,
     ) -> None:
@@ -56,6 +57,7 @@ class SegmentationData(LightningDataModule):
         self.splits = splits
         self.strategy = strategy
         self.augment = augment
+        self.form = form
         self.revised = revised
         self.seed = seed
         self.audited = -1
@@ -72,9 +74,9 @@ class SegmentationData(LightningDataModule):
     def train_dataloader(self) -> TrainingLoader:
         source = self.splits["train"]
         self._quota.check(source.samples)
-        dataset = TrainingSet(source, self.data.size, self.data.fit, self.augment, self.revised, self.seed)
+        dataset = TrainingSet(source, self.data.size, self.data.fit, self.augment, self.form, self.seed)
         batches = EpochBatches(self._position, self._draws, self.data.batch_size, self.steps_per_epoch)
-        return TrainingLoader(dataset, batch_sampler=batches, collate_fn=self._collate, **self.workers)
+        return TrainingLoader(dataset, batch_sampler=batches, collate_fn=self.form.collate, **self.workers)
 
     def val_dataloader(self) -> DataLoader[Case]:
         return self.evaluation_loader("val")
@@ -172,14 +174,14 @@ class SegmentationData(LightningDataModule):
     def _view(self) -> ModelView:
         task: Any = self.trainer.lightning_module  # type: ignore[union-attr]
         source = self.splits["train"]
-        dataset = PlainSet(source, self.data.size, self.data.fit, self.revised, self._share(len(source)))
+        dataset = PlainSet(source, self.data.size, self.data.fit, self.form, self._share(len(source)))
         dataset.revision = self.revision
         workers = {**self.workers, "persistent_workers": False}
         loader = DataLoader(dataset, batch_size=self.data.batch_size, collate_fn=list, **workers)
         return ModelView(
             source,
             loader,
-            self._collate,
+            self.form.collate,
             task.receive,
             task.predict_each,
             self._reduce,
@@ -187,9 +189,6 @@ class SegmentationData(LightningDataModule):
             self.revision + 1,
             dataset.rows,
         )
-
-    def _collate(self, samples: Sequence[Batch]) -> Batch:
-        return collate(samples, len(self.data.classes))
 
     # Processes
 

@@ -1,10 +1,13 @@
 """What a validation or test step gives for one image, and how it is shown."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from segtrain.instances import Instances
 from segtrain.picture import class_colours, rgb
 from segtrain.types import CLASS_AXIS, IGNORE
 
@@ -30,6 +33,8 @@ class Prediction(NamedTuple):
     """The other masks there are, each in the form of the label."""
     probs: Tensor
     """(C, H, W) or (K, 2, H, W) float, on the device it was made on."""
+    instances: Mapping[str, Instances] = MappingProxyType({})
+    """What label and references were rendered from, see `segtrain.data.sample.Case`; mostly nothing."""
 
 
 class Panel(NamedTuple):

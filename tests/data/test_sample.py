@@ -10,7 +10,8 @@ from torch import Tensor
 from segtrain.data.augment import Augment
 from segtrain.data.draw import Draw
 from segtrain.data.labels import RevisedLabels, SoftLabel
-from segtrain.data.sample import EvaluationSet, PlainSet, TrainingSet, collate, complete
+from segtrain.data.pixel_form import PixelForm, collate, complete
+from segtrain.data.sample import EvaluationSet, PlainSet, TrainingSet
 from segtrain.data.source import Item
 from segtrain.types import IGNORE, Batch, Samples
 
@@ -53,7 +54,7 @@ def halves() -> np.ndarray:
 
 
 def training_set(source: ArraySource, folder: Path, **augment: float) -> TrainingSet:
-    return TrainingSet(source, 32, "crop", Augment(**augment), RevisedLabels(folder), seed=0)
+    return TrainingSet(source, 32, "crop", Augment(**augment), PixelForm(RevisedLabels(folder), 2), seed=0)
 
 
 def test_a_batch_crosses_the_bus_small(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_a_batch_crosses_the_bus_small(tmp_path: Path) -> None:
 
 
 def test_ignored_pixels_have_weight_zero_and_a_uniform_target(tmp_path: Path) -> None:
-    data = PlainSet(ArraySource([halves()]), 64, "crop", RevisedLabels(tmp_path), range(1))
+    data = PlainSet(ArraySource([halves()]), 64, "crop", PixelForm(RevisedLabels(tmp_path), 2), range(1))
     batch = complete(collate([data[0]], 2), 2, overlapping=False, normalize=identity)
     assert (batch.weight[0, 0] == 0).all()
     assert (batch.weight[0, 1:] == 1).all()
@@ -75,7 +76,8 @@ def test_ignored_pixels_have_weight_zero_and_a_uniform_target(tmp_path: Path) ->
 
 
 def test_what_rotation_and_padding_fill_is_ignored(tmp_path: Path) -> None:
-    data = TrainingSet(ArraySource([halves()]), 96, "crop", Augment(rotate=45, chance=1.0), RevisedLabels(tmp_path), 0)
+    form = PixelForm(RevisedLabels(tmp_path), 2)
+    data = TrainingSet(ArraySource([halves()]), 96, "crop", Augment(rotate=45, chance=1.0), form, 0)
     sample = data[Draw(0, 0)]
     assert set(sample.target.unique().tolist()) == {0, 1, IGNORE}
     assert torch.equal(sample.weight == 0, sample.target == IGNORE)
@@ -113,7 +115,7 @@ def test_overlapping_planes_are_binary_problems(tmp_path: Path) -> None:
     planes = np.zeros((3, 40, 50), np.uint8)
     planes[0, :, 25:] = planes[2] = 1
     planes[1, 5] = IGNORE
-    data = PlainSet(ArraySource([planes]), 64, "crop", RevisedLabels(tmp_path), range(1))
+    data = PlainSet(ArraySource([planes]), 64, "crop", PixelForm(RevisedLabels(tmp_path), 2), range(1))
     batch = complete(collate([data[0]], 3), 3, overlapping=True, normalize=identity)
     assert batch.target.shape == (1, 3, 2, 40, 50)
     assert torch.equal(batch.target.sum(dim=-3), torch.ones(1, 3, 40, 50))

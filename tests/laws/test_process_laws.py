@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from segtrain.config import options
 from segtrain.data.labels import RevisedLabels
+from segtrain.data.pixel_form import PixelForm
 from segtrain.data.sample import PlainSet
 from segtrain.data.view import ModelView
 from segtrain.run.build import Parts, build
@@ -52,9 +53,9 @@ def audited(parts: Parts, rank: int, world: int, gather: Callable[[Tensor], Tens
     revised = RevisedLabels(folder)
     weights = []
     for epoch in range(EPOCHS):
-        rows = PlainSet(source, data.data.size, data.data.fit, revised, range(rank, len(source), world))
+        rows = PlainSet(source, data.data.size, data.data.fit, PixelForm(revised, 2), range(rank, len(source), world))
         loader = DataLoader(rows, batch_size=4, collate_fn=list)
-        given = (data._collate, parts.task.complete, parts.task.predict_each, gather)
+        given = (data.form.collate, parts.task.complete, parts.task.predict_each, gather)
         view = ModelView(source, loader, *given, revised, 1 + epoch, rows.rows)
         with torch.no_grad():
             parts.task.strategy.audit(view, epoch)

@@ -10,11 +10,12 @@ from scipy import ndimage
 from skimage.measure import label
 
 from segtrain.errors import ConfigError
+from segtrain.instances import Shape
 from segtrain.types import IGNORE
 
 __all__ = [
-    "Corruption", "Draw", "ObjectCorruption", "RatedCorruption", "Shape", "find_shapes", "planes_of", "replace",
-    "require", "require_kinds",
+    "Corruption", "Draw", "ObjectCorruption", "RatedCorruption", "find_shapes", "planes_of", "replace", "require",
+    "require_kinds",
 ]  # fmt: skip
 
 
@@ -63,41 +64,6 @@ def require_kinds(corruption: Corruption, num_classes: int, overlapping: bool) -
     if kinds < corruption.least_kinds:
         name = type(corruption).__name__
         raise ConfigError(f"{name} needs at least {corruption.least_kinds} classes of objects, the data have {kinds}")
-
-
-class Shape(NamedTuple):
-    """One object: connected pixels of one class, cut out of the mask; it may reach beyond the mask's border."""
-
-    pixels: np.ndarray
-    """(h, w) bool."""
-    top: int
-    left: int
-    kind: int
-    """Its class."""
-    size: tuple[int, ...]
-    """(H, W) of the mask."""
-
-    @property
-    def diameter(self) -> float:
-        """Of the disc of equal area, in pixels."""
-        return 2 * float(np.sqrt(self.pixels.sum() / np.pi))
-
-    def padded(self, margin: int) -> "Shape":
-        """Add a margin of pixels, as far as the mask has them."""
-        height, width = self.pixels.shape
-        above, left = min(margin, self.top), min(margin, self.left)
-        below = min(margin, self.size[0] - self.top - height)
-        right = min(margin, self.size[1] - self.left - width)
-        pixels = np.pad(self.pixels, ((above, below), (left, right)))
-        return self._replace(pixels=pixels, top=self.top - above, left=self.left - left)
-
-    def within(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the part of `mask` (H, W) under it, as a view, and the part of its pixels that lies on the mask."""
-        top, left = max(0, -self.top), max(0, -self.left)
-        pixels = self.pixels[top : max(0, mask.shape[0] - self.top), left : max(0, mask.shape[1] - self.left)]
-        rows = slice(self.top + top, self.top + top + pixels.shape[0])
-        columns = slice(self.left + left, self.left + left + pixels.shape[1])
-        return mask[rows, columns], pixels
 
 
 class Draw(NamedTuple):

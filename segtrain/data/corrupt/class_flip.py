@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from segtrain.data.corrupt.base import RatedCorruption, Shape, find_shapes, replace, require, require_kinds
+from segtrain.data.corrupt.base import RatedCorruption, find_shapes, replace, require, require_kinds
 from segtrain.errors import ConfigError
+from segtrain.instances import Shape
 from segtrain.types import IGNORE
 
 __all__ = ["ClassFlip", "SwapClass"]

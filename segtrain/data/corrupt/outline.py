@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from segtrain.data.corrupt.base import Draw, Shape, require
+from segtrain.data.corrupt.base import Draw, require
 from segtrain.data.corrupt.strength import LengthCorruption, pick, require_limits
+from segtrain.instances import Shape
 
 __all__ = ["BoundaryJitter", "Dilate", "Erode", "ErodeDilate", "Polygon", "innermost", "move_outline", "smooth_field"]
 

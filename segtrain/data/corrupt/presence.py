@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from segtrain.data.corrupt.base import Draw, ObjectCorruption, RatedCorruption, Shape, find_shapes, planes_of
+from segtrain.data.corrupt.base import Draw, ObjectCorruption, RatedCorruption, find_shapes, planes_of
+from segtrain.instances import Shape
 
 __all__ = ["DropObject", "ExtraObject"]
 

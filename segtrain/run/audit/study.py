@@ -25,7 +25,7 @@ from segtrain.audit.issue import apply_issues
 from segtrain.audit.ranking import FAMILIES
 from segtrain.audit.search import find_differences
 from segtrain.audit.survey import margins
-from segtrain.data.sample import collate, complete
+from segtrain.data.pixel_form import collate, complete
 from segtrain.data.source import Source
 from segtrain.seeds import derive_seed
 from segtrain.types import CLASS_AXIS, IGNORE, Batch, Samples, Seen
